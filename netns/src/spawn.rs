@@ -1,0 +1,258 @@
+//! Programs in a node: the one place of the workspace where a program is executed.
+
+use std::ffi::OsString;
+use std::io::{Read, Seek};
+use std::os::fd::OwnedFd;
+use std::process::ExitStatus;
+
+use rustix::fs::MemfdFlags;
+use rustix::process::{Pid, PidfdFlags};
+
+use crate::error::SpawnError;
+use crate::namespaces::{Namespaces, on_fresh_thread};
+use crate::process::{Process, wait_for_end};
+use crate::pty::Pty;
+
+/// The search path of a node's programs, as ovn-ctl sets it.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where a program's standard streams lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdio {
+    /// Nothing in, and what comes out is kept in memory for [`Child::output`].
+    Capture,
+    /// The caller's own.
+    Inherit,
+}
+
+/// A program to be run in a node, with an environment that has nothing of the caller's but `TERM`.
+#[derive(Debug, Clone)]
+pub struct Command {
+    namespaces: Namespaces,
+    program: OsString,
+    args: Vec<OsString>,
+    envs: Vec<(OsString, OsString)>,
+    stdio: Stdio,
+}
+
+impl Command {
+    pub(crate) fn new(namespaces: Namespaces, program: impl Into<OsString>) -> Self {
+        Self {
+            namespaces,
+            program: program.into(),
+            args: Vec::new(),
+            envs: Vec::new(),
+            stdio: Stdio::Capture,
+        }
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.envs.push((key.into(), value.into()));
+        self
+    }
+
+    /// Says where its streams lead; [`Stdio::Capture`] unless told otherwise.
+    #[must_use]
+    pub fn stdio(mut self, stdio: Stdio) -> Self {
+        self.stdio = stdio;
+        self
+    }
+
+    /// Runs it in other namespaces than the node's own, as those of a VM.
+    #[must_use]
+    pub fn namespaces(mut self, namespaces: Namespaces) -> Self {
+        self.namespaces = namespaces;
+        self
+    }
+
+    /// Starts the program. Blocks until it is executed, a millisecond or so.
+    ///
+    /// # Errors
+    /// When the node is gone or the program cannot be started.
+    pub fn spawn(self) -> Result<Child, SpawnError> {
+        self.start(None)
+    }
+
+    /// Starts the program on a terminal of the node's own, which it controls.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`], and when the node has no terminal to give.
+    pub fn spawn_on_terminal(self) -> Result<(Child, Pty), SpawnError> {
+        let program = self.name();
+        let pty = self
+            .namespaces
+            .run(Pty::open)?
+            .map_err(|source| SpawnError::Start { program, source })?;
+        let child = self.start(Some(&pty))?;
+        Ok((child, pty))
+    }
+
+    fn name(&self) -> String {
+        self.program.to_string_lossy().into_owned()
+    }
+
+    fn start(self, pty: Option<&Pty>) -> Result<Child, SpawnError> {
+        let program = self.name();
+        let failed = |source| SpawnError::Start {
+            program: program.clone(),
+            source,
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place where programs are executed: OVS and OVN daemons, and what the user asked for"
+        )]
+        let mut command = std::process::Command::new(&self.program);
+        command
+            .args(&self.args)
+            .env_clear()
+            .env("PATH", PATH)
+            .env("HOME", "/root")
+            .env("LC_ALL", "C.UTF-8")
+            .envs(self.envs);
+        if let Some(term) = std::env::var_os("TERM") {
+            command.env("TERM", term);
+        }
+        let mut captured = None;
+        if let Some(pty) = pty {
+            pty.attach(&mut command).map_err(failed)?;
+        } else if self.stdio == Stdio::Capture {
+            let (out, err) = (
+                memory_file().map_err(failed)?,
+                memory_file().map_err(failed)?,
+            );
+            command
+                .stdin(std::process::Stdio::null())
+                .stdout(out.try_clone().map_err(failed)?)
+                .stderr(err.try_clone().map_err(failed)?);
+            captured = Some((out, err));
+        }
+        // A child takes its namespaces from the thread that starts it.
+        let namespaces = &self.namespaces;
+        let child = on_fresh_thread(|| namespaces.enter().map(|()| command.spawn()))
+            .map_err(failed)??
+            .map_err(failed)?;
+        let pid = child.id() as i32;
+        // The number cannot pass to another process before we have waited for this one.
+        let pidfd = Pid::from_raw(pid)
+            .ok_or(std::io::Error::from(std::io::ErrorKind::InvalidData))
+            .and_then(|pid| Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?))
+            .map_err(failed)?;
+        Ok(Child {
+            process: Process::from_pidfd(pidfd, pid),
+            child,
+            program,
+            captured,
+            ended: false,
+        })
+    }
+}
+
+/// A program that was started in a node. Dropping it before its end kills it.
+#[derive(Debug)]
+pub struct Child {
+    process: Process,
+    child: std::process::Child,
+    program: String,
+    captured: Option<(std::fs::File, std::fs::File)>,
+    ended: bool,
+}
+
+/// What a program left behind.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as text; what is not UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text; what is not UTF-8 is replaced.
+    pub fn error_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+}
+
+impl Child {
+    /// Its process, for signals.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Waits for its end. A daemon that it left in the node does not count.
+    ///
+    /// # Errors
+    /// When the kernel does not let us wait.
+    pub async fn wait(&mut self) -> Result<ExitStatus, SpawnError> {
+        let program = &self.program;
+        let failed = |source| SpawnError::Wait {
+            program: program.clone(),
+            source,
+        };
+        let pidfd = self.process.clone_fd().map_err(failed)?;
+        wait_for_end(pidfd).await.map_err(failed)?;
+        let status = self.child.wait().map_err(failed)?;
+        self.ended = true;
+        Ok(status)
+    }
+
+    /// Waits for its end and returns what it wrote, which is empty unless it was captured.
+    ///
+    /// # Errors
+    /// When the kernel does not let us wait or read.
+    pub async fn output(mut self) -> Result<Output, SpawnError> {
+        let status = self.wait().await?;
+        let program = self.program.clone();
+        let failed = |source| SpawnError::Wait { program, source };
+        let (stdout, stderr) = match self.captured.take() {
+            None => (Vec::new(), Vec::new()),
+            Some((out, err)) => contents(out)
+                .and_then(|o| Ok((o, contents(err)?)))
+                .map_err(failed)?,
+        };
+        Ok(Output {
+            status,
+            stdout,
+            stderr,
+        })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.process.kill();
+            // It is dead or dying: this takes its status and leaves no zombie.
+            let _status = self.child.wait();
+        }
+    }
+}
+
+/// A file without a name or a place; unlike a pipe it neither fills up nor stays open because of a grandchild.
+fn memory_file() -> std::io::Result<std::fs::File> {
+    let fd: OwnedFd = rustix::fs::memfd_create("ofm-output", MemfdFlags::CLOEXEC)?;
+    Ok(fd.into())
+}
+
+fn contents(mut file: std::fs::File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

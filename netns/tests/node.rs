@@ -1,0 +1,81 @@
+//! A keeper, nodes below it, and what dies with what. Needs root.
+
+use std::time::Duration;
+
+use ofm_netns::{Keeper, Node, RootFs};
+
+fn root(stage: &tempfile::TempDir, name: &str) -> RootFs {
+    RootFs::new(name, stage.path()).private("/run", 0o755)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_has_its_own_name_processes_and_files() {
+    let stage = tempfile::tempdir().unwrap();
+    let keeper = Keeper::create(&[]).unwrap();
+    let node = Node::create(&keeper, &root(&stage, "alpha")).unwrap();
+    let script = "hostname; touch /etc/mine /run/mine; ls /run; echo $$ >&2; exit 7";
+    let output = node.command("sh").args(["-c", script]).spawn().unwrap();
+    let output = output.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(output.text(), "alpha\nmine\n");
+    let pid: u32 = output.error_text().trim().parse().unwrap();
+    assert!(pid < 10, "the node counts its own processes, not {pid}");
+    assert!(!std::path::Path::new("/etc/mine").exists());
+    keeper.process().kill();
+    assert!(keeper.process().wait_blocking(Duration::from_secs(10)));
+    assert!(!node.process().is_alive());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_keeper_ends_its_nodes() {
+    let stage = tempfile::tempdir().unwrap();
+    let keeper = Keeper::create(&[]).unwrap();
+    let nodes: Vec<Node> = ["a", "b"]
+        .iter()
+        .map(|name| Node::create(&keeper, &root(&stage, name)).unwrap())
+        .collect();
+    drop(keeper);
+    for node in nodes {
+        assert!(node.process().wait_blocking(Duration::from_secs(10)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_keeper_outlives_its_handle() {
+    let mut keeper = Keeper::create(&[]).unwrap();
+    keeper.detach().unwrap();
+    let id = keeper.process().id();
+    drop(keeper);
+    let again = Keeper::open(id).unwrap();
+    assert!(!again.process().wait_blocking(Duration::from_millis(200)));
+    again.process().kill();
+    assert!(again.process().wait_blocking(Duration::from_secs(10)));
+}
+
+#[test]
+fn a_step_that_fails_is_named() {
+    let stage = tempfile::tempdir().unwrap();
+    let keeper = Keeper::create(&[]).unwrap();
+    let spec = root(&stage, "broken").share("/no/such/folder", "/data");
+    let error = Node::create(&keeper, &spec).unwrap_err().to_string();
+    assert!(error.contains("bind \"/no/such/folder\""), "{error}");
+}
+
+#[test]
+fn an_inner_namespace_is_named_and_empty() {
+    let stage = tempfile::tempdir().unwrap();
+    let keeper = Keeper::create(&[]).unwrap();
+    let node = Node::create(&keeper, &root(&stage, "vms")).unwrap();
+    let inner = node.create_netns("vm1").unwrap();
+    let again = node.open_netns("vm1").unwrap();
+    let inode = |fd: &std::os::fd::OwnedFd| rustix::fs::fstat(fd).unwrap().st_ino;
+    assert_eq!(inode(&inner), inode(&again));
+    let vm = node.namespaces().with_network(inner);
+    assert_eq!(inode(&vm.network_fd().unwrap()), inode(&again));
+    assert_ne!(
+        inode(&node.namespaces().network_fd().unwrap()),
+        inode(&again)
+    );
+    assert!(node.open_netns("vm1").is_ok());
+    assert!(node.create_netns("vm1").is_err());
+}
