@@ -1,7 +1,39 @@
-//! OVN clusters of many nodes on one machine.
+//! Emulated multi-node OVN clusters on one machine, for test harnesses and for the command `ofm`.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = ofm::Cluster::builder().chassis(3).start().await?;
+//! let output = cluster.node("ovn-chassis-1")?.exec(["ip", "addr"]).await?;
+//! println!("{}", output.text());
+//! let vm = cluster.vm("sw01p1")?;
+//! println!("{:?}", vm.ping("21.0.0.3".parse()?).await?);
+//! cluster.stop().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! A cluster is tied to the process that started it: when that ends, by a panic or by SIGKILL, the kernel takes the
+//! cluster away. [`Cluster::detach`] lets it live on.
 #![forbid(unsafe_code)]
 
+mod apply;
+mod cluster;
+mod error;
+mod event;
+pub mod host;
 pub mod name;
+mod node;
+mod ping;
 pub mod plan;
 pub mod spec;
+pub mod state;
+pub mod status;
 pub mod topology;
+mod vm;
+
+pub use cluster::{Builder, Cluster};
+pub use error::Error;
+pub use event::{Event, Phase};
+pub use node::NodeHandle;
+pub use spec::ClusterSpec;
+pub use topology::Topology;
+pub use vm::Vm;

@@ -1,2 +1,49 @@
-//! Placeholder.
-fn main() {}
+//! `ofm`: OVN clusters of many nodes on one machine, from the command line.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stderr,
+    reason = "a command-line program tells its user what goes on; standard output is for data and written in `output`"
+)]
+
+mod commands;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::commands::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("OFM_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(cli.run());
+    // Nothing that is still writing to a stopped terminal may hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Whether whoever read our standard output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<output::Closed>().is_some()
+}

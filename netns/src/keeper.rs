@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use std::sync::{Mutex, PoisonError};
+
 use rustix::event::{PollFd, PollFlags};
 use rustix::pipe::PipeFlags;
 
@@ -19,7 +21,7 @@ use crate::process::{Process, ProcessId};
 pub struct Keeper {
     process: Process,
     /// The write end of the pipe that the keeper listens to; `None` once detached or when opened by identity.
-    tie: Option<OwnedFd>,
+    tie: Mutex<Option<OwnedFd>>,
 }
 
 impl Keeper {
@@ -50,7 +52,7 @@ impl Keeper {
         .map_err(|e| prepare("clone a process into new pid and network namespaces", e))?;
         Ok(Self {
             process: Process::from_pidfd(cloned.pidfd, cloned.pid),
-            tie: Some(tie),
+            tie: Mutex::new(Some(tie)),
         })
     }
 
@@ -61,7 +63,7 @@ impl Keeper {
     pub fn open(id: ProcessId) -> io::Result<Self> {
         Ok(Self {
             process: Process::open(id)?,
-            tie: None,
+            tie: Mutex::new(None),
         })
     }
 
@@ -69,8 +71,9 @@ impl Keeper {
     ///
     /// # Errors
     /// `EPIPE` when the keeper is dead.
-    pub fn detach(&mut self) -> io::Result<()> {
-        if let Some(tie) = self.tie.take() {
+    pub fn detach(&self) -> io::Result<()> {
+        let tie = self.tie.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tie) = tie {
             rustix::io::write(&tie, b"d")?;
         }
         Ok(())

@@ -42,7 +42,7 @@ async fn dropping_the_keeper_ends_its_nodes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_detached_keeper_outlives_its_handle() {
-    let mut keeper = Keeper::create(&[]).unwrap();
+    let keeper = Keeper::create(&[]).unwrap();
     keeper.detach().unwrap();
     let id = keeper.process().id();
     drop(keeper);

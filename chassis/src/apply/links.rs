@@ -1,0 +1,179 @@
+//! Phase `links`: the underlay's bridges, every node's links with their addresses, and the VMs' namespaces.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use ofm_netns::{create_tap, set_tx_checksum};
+use ofm_underlay::{Batch, LOOPBACK, Netlink, VethEnd};
+
+use super::for_each;
+use crate::cluster::{Clock, Cluster};
+use crate::error::Error;
+use crate::event::Phase;
+use crate::node::{NodeHandle, blocking};
+use crate::plan::{LinkPlan, VmPlan};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) async fn create(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
+    let began = clock.begin(Phase::Links, cluster.handles().len());
+    underlay(cluster).await?;
+    for_each(clock, Phase::Links, cluster.handles().values(), node).await?;
+    clock.end(Phase::Links, began);
+    Ok(())
+}
+
+/// The bridges and, in the same batch, every veth pair with its other end straight in its node.
+async fn underlay(cluster: &Cluster) -> Result<(), Error> {
+    let mut batch = Batch::new();
+    for bridge in &cluster.plan().bridges {
+        batch.bridge(&bridge.name, bridge.index);
+    }
+    for handle in cluster.handles().values() {
+        let netns = handle.node.namespaces().network_fd()?;
+        for link in &handle.plan.links {
+            let (here, peer) = ends(link);
+            batch.veth(&here, &peer, std::os::fd::AsFd::as_fd(&netns));
+        }
+    }
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(cluster.name(), "building the underlay", e)
+    };
+    let netlink = Netlink::open(&cluster.keeper().underlay()).map_err(|e| failed(e.into()))?;
+    netlink
+        .apply(batch, DEADLINE)
+        .await
+        .map_err(|e| failed(e.into()))
+}
+
+fn ends(link: &LinkPlan) -> (VethEnd, VethEnd) {
+    let here = VethEnd {
+        name: link.outer_name.clone(),
+        index: link.outer_index,
+        mac: None,
+        mtu: None,
+        controller: Some(link.bridge_index),
+    };
+    let peer = VethEnd {
+        name: link.node_name.clone(),
+        index: link.node_index,
+        mac: Some(link.mac.0),
+        mtu: None,
+        controller: None,
+    };
+    (here, peer)
+}
+
+async fn node(handle: &NodeHandle) -> Result<(), Error> {
+    let name = &handle.plan.name;
+    let mut batch = Batch::new();
+    batch.up(LOOPBACK, "lo");
+    let tap = handle.plan.tap.clone();
+    let unloaded: Vec<String> = handle
+        .plan
+        .links
+        .iter()
+        .filter(|link| !link.checksum_offload)
+        .map(|link| link.node_name.clone())
+        .collect();
+    let namespaces = handle.node.namespaces();
+    blocking(move || {
+        namespaces.run(|| {
+            for link in &unloaded {
+                set_tx_checksum(link, false)?;
+            }
+            tap.map_or(Ok(()), |tap| create_tap(&tap.name, tap.index))
+        })
+    })
+    .await?
+    .map_err(|e| Error::in_node(name, "preparing its links", e))?;
+
+    for link in &handle.plan.links {
+        batch.quiet(link.node_index, &link.node_name);
+        batch.up(link.node_index, &link.node_name);
+        if let Some(address) = link.address {
+            batch.address(link.node_index, &link.node_name, IpNet::V4(address));
+        }
+    }
+    if let Some(tap) = &handle.plan.tap {
+        batch.mac(tap.index, &tap.name, tap.mac.0);
+        batch.quiet(tap.index, &tap.name);
+        batch.up(tap.index, &tap.name);
+        batch.address(tap.index, &tap.name, IpNet::V4(tap.address));
+    }
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(name, "configuring its links", e)
+    };
+    let netlink = Netlink::open(&handle.node.namespaces()).map_err(|e| failed(e.into()))?;
+    netlink
+        .apply(batch, DEADLINE)
+        .await
+        .map_err(|e| failed(e.into()))?;
+    for plan in &handle.plan.vms {
+        vm(handle, plan, &netlink).await?;
+    }
+    Ok(())
+}
+
+/// A VM: a network namespace inside the node, with one end of a veth pair; the other end becomes a port of br-int.
+async fn vm(handle: &NodeHandle, plan: &VmPlan, outside: &Netlink) -> Result<(), Error> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(&plan.name, "making the VM", e)
+    };
+    let netns = handle.node.create_netns(&plan.name)?;
+    let inside = handle
+        .node
+        .namespaces()
+        .with_network(netns.try_clone().map_err(|e| failed(e.into()))?);
+    // Duplicate address detection would hold every new address back for a second.
+    inside
+        .run(|| {
+            for link in ["default", "all"] {
+                let path = format!("/proc/sys/net/ipv6/conf/{link}/accept_dad");
+                std::fs::write(path, "0")?;
+            }
+            std::io::Result::Ok(())
+        })?
+        .map_err(|e| failed(e.into()))?;
+
+    let end = |name: &str, index, mac, mtu| VethEnd {
+        name: name.to_owned(),
+        index,
+        mac,
+        mtu,
+        controller: None,
+    };
+    let mut batch = Batch::new();
+    let outer = end(&plan.outer_name, plan.outer_index, None, None);
+    let inner = end(
+        &plan.name,
+        plan.inner_index,
+        Some(plan.mac.0),
+        Some(plan.mtu),
+    );
+    batch.veth(&outer, &inner, std::os::fd::AsFd::as_fd(&netns));
+    outside
+        .apply(batch, DEADLINE)
+        .await
+        .map_err(|e| failed(e.into()))?;
+
+    let mut batch = Batch::new();
+    batch.up(LOOPBACK, "lo");
+    batch.up(plan.inner_index, &plan.name);
+    for address in &plan.addresses {
+        batch.address(plan.inner_index, &plan.name, *address);
+    }
+    for gateway in &plan.gateways {
+        batch.default_route(*gateway, plan.inner_index);
+    }
+    if !plan.checksum_offload {
+        inside
+            .run(|| set_tx_checksum(&plan.name, false))?
+            .map_err(|e| failed(e.into()))?;
+    }
+    let netlink = Netlink::open(&inside).map_err(|e| failed(e.into()))?;
+    netlink
+        .apply(batch, DEADLINE)
+        .await
+        .map_err(|e| failed(e.into()))
+}

@@ -1,0 +1,168 @@
+//! What can go wrong with a cluster.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::event::Phase;
+use crate::plan::PlanErrors;
+
+/// An error of a cluster. [`Error::hint`] says what to do about it, where that is known.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What was asked for cannot be.
+    #[error(transparent)]
+    Plan(#[from] PlanErrors),
+    /// The caller may not create namespaces.
+    #[error("starting a cluster needs root")]
+    NotRoot,
+    /// Programs or schemas of OVS and OVN were not found.
+    #[error("not found on this machine: {}", .0.join(", "))]
+    Missing(Vec<String>),
+    /// There is one of that name.
+    #[error("cluster {name} runs already")]
+    Running {
+        /// Its name.
+        name: String,
+    },
+    /// There is none of that name.
+    #[error("cluster {name} does not run")]
+    NotRunning {
+        /// Its name.
+        name: String,
+    },
+    /// The cluster has no node of that name.
+    #[error("cluster {cluster} has no node {name}")]
+    UnknownNode {
+        /// The cluster.
+        cluster: String,
+        /// The name.
+        name: String,
+        /// The names it has.
+        known: Vec<String>,
+    },
+    /// The cluster has no VM of that name.
+    #[error("cluster {cluster} has no VM {name}")]
+    UnknownVm {
+        /// The cluster.
+        cluster: String,
+        /// The name.
+        name: String,
+        /// The names it has.
+        known: Vec<String>,
+    },
+    /// The state folder could not be read or written.
+    #[error("{action} {path} failed")]
+    State {
+        /// What was being done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The keeper could not be made.
+    #[error(transparent)]
+    Keeper(#[from] ofm_netns::KeeperError),
+    /// A node could not be made.
+    #[error(transparent)]
+    Node(#[from] ofm_netns::NodeError),
+    /// A node is gone.
+    #[error(transparent)]
+    Enter(#[from] ofm_netns::EnterError),
+    /// A program could not be run in a node.
+    #[error(transparent)]
+    Spawn(#[from] ofm_netns::SpawnError),
+    /// A step in a node failed.
+    #[error("node {node}: {action} failed")]
+    InNode {
+        /// Where.
+        node: String,
+        /// What.
+        action: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A daemon did not come up.
+    #[error("node {node}: {daemon} ended with {status} instead of starting{output}")]
+    Daemon {
+        /// Where.
+        node: String,
+        /// Which.
+        daemon: String,
+        /// How it ended.
+        status: String,
+        /// What it said, and the end of its log.
+        output: String,
+    },
+    /// Something was not seen in time.
+    #[error("node {node}: {missing} within {waited:?} (phase {}){log}", phase.as_str())]
+    NotReady {
+        /// Where.
+        node: String,
+        /// In which phase.
+        phase: Phase,
+        /// What was missing, and what was last seen.
+        missing: String,
+        /// For how long it was waited.
+        waited: Duration,
+        /// The end of the daemon's log.
+        log: String,
+    },
+    /// A packet was not answered.
+    #[error("{vm}: no answer from {address} within {waited:?}")]
+    NoAnswer {
+        /// Who asked.
+        vm: String,
+        /// Who did not answer.
+        address: std::net::IpAddr,
+        /// For how long it was waited.
+        waited: Duration,
+    },
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::NotRoot => Some("run it with sudo, or as root in a container".into()),
+            Error::Missing(_) => Some(
+                "install Open vSwitch and OVN: openvswitch-switch, ovn-central and ovn-host on Debian and Ubuntu; \
+                 openvswitch, ovn-central and ovn-host on Fedora"
+                    .into(),
+            ),
+            Error::Running { name } => Some(format!(
+                "choose another name with --cluster, or stop it with: ofm --cluster {name} stop"
+            )),
+            Error::NotRunning { .. } => Some("`ofm ls` shows the clusters there are".into()),
+            Error::UnknownNode { known, .. } | Error::UnknownVm { known, .. } => {
+                Some(format!("there are {}", known.join(", ")))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn state(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Error::State {
+            action,
+            path,
+            source,
+        }
+    }
+
+    pub(crate) fn in_node(
+        node: impl AsRef<str>,
+        action: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Error::InNode {
+            node: node.as_ref().to_owned(),
+            action: action.into(),
+            source: source.into(),
+        }
+    }
+}

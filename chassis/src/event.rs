@@ -1,0 +1,79 @@
+//! What a start tells while it goes on.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A part of a start. They follow each other in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Deciding everything and checking the host.
+    Plan,
+    /// The keeper, and PID 1 of every node.
+    Nodes,
+    /// Bridges, veth pairs, addresses and VMs' namespaces.
+    Links,
+    /// Database files.
+    Files,
+    /// The OVS and OVN daemons.
+    Daemons,
+    /// Every chassis in the southbound database.
+    Chassis,
+    /// Every tunnel, every acknowledgement, every VM's port.
+    Ready,
+}
+
+impl Phase {
+    /// All of them in order.
+    pub const ALL: [Phase; 7] = [
+        Phase::Plan,
+        Phase::Nodes,
+        Phase::Links,
+        Phase::Files,
+        Phase::Daemons,
+        Phase::Chassis,
+        Phase::Ready,
+    ];
+
+    /// Its name, as in `ofm status --json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Phase::Plan => "plan",
+            Phase::Nodes => "nodes",
+            Phase::Links => "links",
+            Phase::Files => "files",
+            Phase::Daemons => "daemons",
+            Phase::Chassis => "chassis",
+            Phase::Ready => "ready",
+        }
+    }
+}
+
+/// Something that happened during a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A phase begins; `total` things are to be done in it.
+    Started {
+        /// Which.
+        phase: Phase,
+        /// How many things.
+        total: usize,
+    },
+    /// One more thing is done.
+    Progress {
+        /// Of which phase.
+        phase: Phase,
+        /// How many are done by now.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// A phase is over.
+    Finished {
+        /// Which.
+        phase: Phase,
+        /// How long it took.
+        elapsed: Duration,
+    },
+}

@@ -1,0 +1,94 @@
+//! A handle on a running node.
+
+use std::ffi::OsString;
+
+use ofm_netns::{Command, Node, Output};
+use ovsdb_client::Client;
+
+use crate::error::Error;
+use crate::plan::NodePlan;
+
+/// How much of a log an error shows.
+const LOG_LINES: usize = 8;
+
+/// A node of a cluster. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct NodeHandle {
+    pub(crate) plan: NodePlan,
+    pub(crate) node: Node,
+}
+
+impl NodeHandle {
+    /// What was planned for it: names, addresses, daemons.
+    pub fn plan(&self) -> &NodePlan {
+        &self.plan
+    }
+
+    /// Its first process and its namespaces.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// A program to be run in it.
+    pub fn command(&self, program: impl Into<OsString>) -> Command {
+        self.node.command(program)
+    }
+
+    /// Runs a program in it, with nothing on standard input, and returns what it wrote and how it ended.
+    ///
+    /// # Errors
+    /// When the program cannot be started. That it fails is told by its status.
+    pub async fn exec<A: Into<OsString>>(
+        &self,
+        argv: impl IntoIterator<Item = A>,
+    ) -> Result<Output, Error> {
+        let mut argv = argv.into_iter().map(Into::into);
+        let program = argv.next().unwrap_or_default();
+        let command = self.command(program).args(argv);
+        let child = blocking(move || command.spawn()).await?;
+        Ok(child.output().await?)
+    }
+
+    /// A client of its own OVS database.
+    ///
+    /// # Errors
+    /// When there is none, as on a central, or it does not answer.
+    pub async fn ovs(&self) -> Result<Client, Error> {
+        self.connect("openvswitch/db.sock").await
+    }
+
+    /// Connects to a socket below the node's /run.
+    pub(crate) async fn connect(&self, socket: &str) -> Result<Client, Error> {
+        let path = self.plan.dir.join("run").join(socket);
+        Client::connect_unix(&path)
+            .await
+            .map_err(|e| Error::in_node(&self.plan.name, format!("connecting to {socket}"), e))
+    }
+
+    /// The end of a daemon's log, to be put behind an error; empty when there is none.
+    pub(crate) fn log_tail(&self, daemon: &str) -> String {
+        let folder = if daemon.starts_with("ovn") || daemon.ends_with("b") {
+            "ovn"
+        } else {
+            "openvswitch"
+        };
+        let path = self.plan.dir.join(format!("log/{folder}/{daemon}.log"));
+        let Ok(text) = std::fs::read_to_string(path) else {
+            return String::new();
+        };
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        tail.iter().map(|line| format!("\n  {line}")).collect()
+    }
+}
+
+/// Runs what blocks for a moment away from the threads that must not.
+pub(crate) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(f).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => unreachable!("a blocking task is never cancelled while it is awaited"),
+        },
+    }
+}

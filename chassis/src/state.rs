@@ -1,0 +1,234 @@
+//! The state folder: what a cluster is, on disk, for the processes that come after the one which started it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ofm_netns::ProcessId;
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::event::Phase;
+use crate::name::ClusterName;
+use crate::plan::Plan;
+
+const LOCK: &str = "lock";
+const STATE: &str = "state.json";
+
+/// Where clusters keep their folders unless told otherwise: `/run/ofm`, or below `$XDG_RUNTIME_DIR` for other users.
+pub fn default_root() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(folder) if !rustix::process::geteuid().is_root() => Path::new(&folder).join("ofm"),
+        _ => PathBuf::from("/run/ofm"),
+    }
+}
+
+/// A cluster that has a state folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: ClusterName,
+    /// Whether its keeper lives; if not, only the folder is left of it.
+    pub running: bool,
+}
+
+/// Lists the clusters below `root` by name.
+///
+/// # Errors
+/// When the folder cannot be read. That it does not exist is no error.
+pub fn list(root: &Path) -> io::Result<Vec<Listed>> {
+    let entries = match std::fs::read_dir(root) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut clusters = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().into_string().ok();
+        if let Some(name) = name.and_then(|name| name.parse::<ClusterName>().ok()) {
+            let running = is_locked(&entry.path());
+            clusters.push(Listed { name, running });
+        }
+    }
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(clusters)
+}
+
+/// A process as it is written down.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    pid: i32,
+    start_time: u64,
+}
+
+impl From<ProcessId> for Recorded {
+    fn from(id: ProcessId) -> Self {
+        Self {
+            pid: id.pid,
+            start_time: id.start_time,
+        }
+    }
+}
+
+impl From<Recorded> for ProcessId {
+    fn from(recorded: Recorded) -> Self {
+        Self {
+            pid: recorded.pid,
+            start_time: recorded.start_time,
+        }
+    }
+}
+
+/// The contents of `state.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) plan: Plan,
+    pub(crate) keeper: Option<Recorded>,
+    /// By node name.
+    pub(crate) nodes: BTreeMap<String, Recorded>,
+    /// Durations of the phases that are over.
+    pub(crate) phases: BTreeMap<Phase, Duration>,
+    /// Whether the start came to its end.
+    pub(crate) ready: bool,
+}
+
+/// The folder of one cluster, locked. The lock is shared with the keeper, so it is held as long as either lives.
+#[derive(Debug)]
+pub(crate) struct StateDir {
+    path: PathBuf,
+    lock: File,
+}
+
+impl StateDir {
+    /// Takes the folder for a new cluster and removes what a dead one may have left in it.
+    pub(crate) fn create(path: &Path, name: &ClusterName) -> Result<Self, Error> {
+        loop {
+            let failed = |action, source| Error::state(action, path, source);
+            std::fs::create_dir_all(path).map_err(|e| failed("making the folder", e))?;
+            let lock = match open_lock(path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(|e| failed("opening the lock in", e))?,
+            };
+            if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+                let name = name.to_string();
+                return Err(Error::Running { name });
+            }
+            let dir = Self {
+                path: path.to_owned(),
+                lock,
+            };
+            // Somebody may have removed the folder between the opening and the locking: then this is a lock on nothing.
+            if dir.is_current() {
+                dir.clear().map_err(|e| failed("emptying", e))?;
+                return Ok(dir);
+            }
+        }
+    }
+
+    /// The lock, for the keeper to inherit.
+    pub(crate) fn lock(&self) -> &File {
+        &self.lock
+    }
+
+    /// Writes the state, at once or not at all.
+    pub(crate) fn write(&self, state: &State) -> Result<(), Error> {
+        let path = self.path.join(STATE);
+        let temporary = self.path.join("state.json.new");
+        serde_json::to_vec_pretty(state)
+            .map_err(io::Error::from)
+            .and_then(|bytes| std::fs::write(&temporary, bytes))
+            .and_then(|()| std::fs::rename(&temporary, &path))
+            .map_err(|e| Error::state("writing", &path, e))
+    }
+
+    /// Removes the folder; the lock goes last.
+    pub(crate) fn remove(self) -> Result<(), Error> {
+        self.clear()
+            .and_then(|()| std::fs::remove_file(self.path.join(LOCK)))
+            .and_then(|()| std::fs::remove_dir(&self.path))
+            .map_err(|e| Error::state("removing", &self.path, e))
+    }
+
+    fn is_current(&self) -> bool {
+        let ours = self.lock.metadata().map(|m| (m.dev(), m.ino()));
+        let there = std::fs::metadata(self.path.join(LOCK)).map(|m| (m.dev(), m.ino()));
+        matches!((ours, there), (Ok(a), Ok(b)) if a == b)
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            if entry.file_name() == LOCK {
+                continue;
+            }
+            if entry.file_type()?.is_dir() {
+                std::fs::remove_dir_all(entry.path())?;
+            } else {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the state of a cluster that may be running.
+pub(crate) fn read(path: &Path, name: &ClusterName) -> Result<State, Error> {
+    let file = path.join(STATE);
+    let not_running = || Error::NotRunning {
+        name: name.to_string(),
+    };
+    if !is_locked(path) {
+        return Err(not_running());
+    }
+    match std::fs::read(&file) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(not_running()),
+        other => other
+            .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
+            .map_err(|e| Error::state("reading", &file, e)),
+    }
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(LOCK))
+}
+
+/// Whether somebody, which is a keeper or the process that makes one, holds the folder's lock.
+fn is_locked(path: &Path) -> bool {
+    File::open(path.join(LOCK))
+        .is_ok_and(|lock| rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_and_is_removed_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let name: ClusterName = "one".parse().unwrap();
+        let path = root.path().join("one");
+        let dir = StateDir::create(&path, &name).unwrap();
+        std::fs::create_dir_all(path.join("nodes/a")).unwrap();
+        assert!(matches!(
+            StateDir::create(&path, &name),
+            Err(Error::Running { .. })
+        ));
+        let listed = list(root.path()).unwrap();
+        assert!(listed.len() == 1 && listed[0].running);
+        drop(dir);
+        assert!(!list(root.path()).unwrap()[0].running);
+        let again = StateDir::create(&path, &name).unwrap();
+        assert!(!path.join("nodes").exists());
+        again.remove().unwrap();
+        assert!(!path.exists());
+    }
+}

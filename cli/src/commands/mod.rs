@@ -1,0 +1,123 @@
+//! The command line: one module for each subcommand.
+
+mod doctor;
+mod exec;
+mod ls;
+mod plan;
+mod selection;
+mod start;
+mod status;
+mod stop;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use ofm::Cluster;
+use ofm::name::ClusterName;
+
+/// OVN clusters of many nodes on one machine.
+///
+/// A cluster has a central node with the databases and northd, gateways, and chassis with fake VMs. Each node has
+/// namespaces of its own and runs the real daemons of Open vSwitch and OVN.
+///
+/// Data goes to standard output, everything else to standard error. The exit status is 0 on success, 1 on failure and 2
+/// for a wrong command line. OFM_LOG sets what is logged, as in OFM_LOG=debug.
+#[derive(Debug, Parser)]
+#[command(name = "ofm", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// Name of the cluster
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "OFM_CLUSTER",
+        default_value = "default"
+    )]
+    cluster: ClusterName,
+    /// Directory with the state of all clusters
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "OFM_STATE_ROOT",
+        hide = true
+    )]
+    state_root: Option<PathBuf>,
+}
+
+impl Global {
+    fn state_root(&self) -> PathBuf {
+        self.state_root
+            .clone()
+            .unwrap_or_else(ofm::state::default_root)
+    }
+
+    fn open(&self) -> Result<Cluster, ofm::Error> {
+        Cluster::open(&self.state_root(), &self.cluster)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Start(start::Start),
+    Stop(stop::Stop),
+    Ls(ls::Ls),
+    Status(status::StatusArgs),
+    Exec(exec::Exec),
+    Plan(plan::PlanArgs),
+    Doctor(doctor::Doctor),
+}
+
+impl Cli {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let global = &self.global;
+        match self.command {
+            Command::Start(start) => start.run(global).await,
+            Command::Stop(stop) => stop.run(global).await,
+            Command::Ls(ls) => ls.run(global),
+            Command::Status(status) => status.run(global).await,
+            Command::Exec(exec) => exec.run(global).await,
+            Command::Plan(plan) => plan.run(global),
+            Command::Doctor(doctor) => doctor.run(global),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn exec_keeps_the_flags_of_the_program() {
+        let line = ["ofm", "exec", "ovn-chassis-1", "-it", "--", "ls", "-t"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        let Command::Exec(exec) = cli.command else {
+            panic!("{cli:?} is no exec");
+        };
+        assert!(exec.interactive && exec.tty);
+        assert_eq!(exec.command, ["ls", "-t"]);
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert!(Cli::try_parse_from(["ofm", "ls", "--cluster", "a/b"]).is_err());
+        assert!(Cli::try_parse_from(["ofm", "exec", "node"]).is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! Tables for people.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use ofm::Phase;
+use ofm::host::Check;
+use ofm::plan::{Plan, Role};
+use ofm::state::Listed;
+use ofm::status::{NodeState, Status};
+
+/// Lays out rows below a header, without any lines.
+fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    // Whole rows whatever the terminal's width: what is printed may well be cut up by a program.
+    table.force_no_tty();
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Central => "central",
+        Role::Gateway => "gateway",
+        Role::Chassis => "chassis",
+    }
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.is_empty() {
+        "-".to_owned()
+    } else {
+        items.join(",")
+    }
+}
+
+/// A duration as a person reads it: `12 ms`, `3.4 s`.
+pub(crate) fn duration(duration: Duration) -> String {
+    if duration < Duration::from_secs(10) {
+        format!("{} ms", duration.as_millis())
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+/// How long each phase of a start took, and all of them.
+pub(crate) fn phases(phases: &BTreeMap<Phase, Duration>) -> String {
+    let rows = phases
+        .iter()
+        .map(|(phase, time)| [phase.as_str().to_owned(), duration(*time)]);
+    let total = ["total".to_owned(), duration(phases.values().sum())];
+    table(["PHASE", "TIME"], rows.chain([total]))
+}
+
+/// The clusters of the machine.
+pub(crate) fn clusters(clusters: &[Listed]) -> String {
+    let rows = clusters.iter().map(|cluster| {
+        let state = if cluster.running { "running" } else { "dead" };
+        [cluster.name.to_string(), state.to_owned()]
+    });
+    table(["CLUSTER", "STATE"], rows)
+}
+
+/// What is there of a cluster.
+pub(crate) fn status(status: &Status) -> String {
+    let head = format!(
+        "cluster {}: {}, runtime {}, datapath {}",
+        status.cluster,
+        if status.ready { "ready" } else { "not ready" },
+        status.runtime,
+        status.datapath.as_str(),
+    );
+    let nodes = status.nodes.iter().map(|node| {
+        let daemons = node.daemons.iter().map(|daemon| {
+            let end = if daemon.alive { "" } else { "(dead)" };
+            format!("{}{end}", daemon.name)
+        });
+        let state = match node.state {
+            NodeState::Running => "running",
+            NodeState::Dead => "dead",
+        };
+        [
+            node.name.to_string(),
+            role(node.role).to_owned(),
+            node.ip.to_string(),
+            node.pid.to_string(),
+            state.to_owned(),
+            node.tunnels.to_string(),
+            list(daemons),
+        ]
+    });
+    let header = ["NODE", "ROLE", "IP", "PID", "STATE", "TUNNELS", "DAEMONS"];
+    let mut text = format!("{head}\n\n{}", table(header, nodes));
+    if !status.vms.is_empty() {
+        let vms = status.vms.iter().map(|vm| {
+            [
+                vm.name.clone(),
+                vm.node.to_string(),
+                vm.iface_id.clone(),
+                vm.mac.to_string(),
+                list(&vm.ips),
+                if vm.up { "up" } else { "down" }.to_owned(),
+            ]
+        });
+        text += "\n\n";
+        text += &table(["VM", "NODE", "PORT", "MAC", "IPS", "STATE"], vms);
+    }
+    text
+}
+
+/// What a start would make.
+pub(crate) fn plan(plan: &Plan) -> String {
+    let head = format!(
+        "cluster {}: datapath {}, underlay {}, state in {}",
+        plan.cluster,
+        plan.datapath.as_str(),
+        plan.underlay,
+        plan.state_dir.display(),
+    );
+    let nodes = plan.nodes.iter().map(|node| {
+        [
+            node.name.to_string(),
+            role(node.role).to_owned(),
+            node.address.to_string(),
+            list(node.links.iter().map(|link| &link.node_name)),
+            list(node.daemons.iter().map(|daemon| &daemon.name)),
+        ]
+    });
+    let header = ["NODE", "ROLE", "IP", "LINKS", "DAEMONS"];
+    let mut text = format!("{head}\n\n{}", table(header, nodes));
+    if plan.vms().next().is_some() {
+        let vms = plan.vms().map(|vm| {
+            [
+                vm.name.clone(),
+                vm.node.to_string(),
+                vm.iface_id.clone(),
+                vm.mac.to_string(),
+                list(&vm.addresses),
+            ]
+        });
+        text += "\n\n";
+        text += &table(["VM", "NODE", "PORT", "MAC", "IPS"], vms);
+    }
+    text
+}
+
+/// What was found on the host.
+pub(crate) fn checks(checks: &[Check]) -> String {
+    let rows = checks.iter().map(|check| {
+        [
+            if check.ok { "ok" } else { "FAIL" }.to_owned(),
+            check.what.clone(),
+            check.found.clone(),
+            if check.ok { "" } else { &check.hint }.to_owned(),
+        ]
+    });
+    table(["", "CHECK", "FOUND", "HINT"], rows)
+}

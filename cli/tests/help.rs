@@ -1,0 +1,90 @@
+//! Every command explains itself.
+
+use std::process::Output;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program under test is our own"
+)]
+fn ofm(args: &[&str]) -> Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_ofm"))
+        .args(args)
+        .output()
+        .expect("the program was built along with this test")
+}
+
+/// Checks that a help text goes to standard output and names what it has to.
+fn helps(args: &[&str], names: &[&str]) {
+    let output = ofm(args);
+    let text = String::from_utf8(output.stdout).expect("help is text");
+    assert_eq!(output.status.code(), Some(0), "{args:?}");
+    assert!(output.stderr.is_empty(), "{args:?}");
+    for name in names {
+        assert!(
+            text.contains(name),
+            "{args:?} says nothing of {name}:\n{text}"
+        );
+    }
+    assert!(!text.contains("--state-root"), "{args:?}");
+}
+
+#[test]
+fn the_program_names_its_commands() {
+    helps(
+        &["--help"],
+        &[
+            "start",
+            "stop",
+            "ls",
+            "status",
+            "exec",
+            "plan",
+            "doctor",
+            "--cluster",
+            "OFM_CLUSTER",
+            "--version",
+        ],
+    );
+}
+
+#[test]
+fn every_command_names_its_flags() {
+    let selection = [
+        "--chassis",
+        "--gateways",
+        "--datapath",
+        "--no-fake-vms",
+        "--json",
+    ];
+    let commands: [(&str, &[&str]); 7] = [
+        ("start", &selection),
+        ("plan", &selection),
+        ("stop", &["--all", "--json"]),
+        ("ls", &["--json"]),
+        ("status", &["--json"]),
+        (
+            "exec",
+            &["NODE", "CMD", "--interactive", "-i", "--tty", "-t"],
+        ),
+        ("doctor", &["--json"]),
+    ];
+    for (command, flags) in commands {
+        helps(&[command, "--help"], flags);
+        helps(&[command, "--help"], &["--cluster"]);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_status_2() {
+    for args in [
+        &[][..],
+        &["nonsense"],
+        &["start", "--chassis", "many"],
+        &["exec", "ovn-chassis-1"],
+        &["--cluster", "a/b", "ls"],
+    ] {
+        let output = ofm(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
