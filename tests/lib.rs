@@ -1,1 +1,139 @@
-//! Placeholder.
+//! What the integration tests share: running `ofm` in a state folder of its own, and counting what the host has.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Why a test cannot run here, or `None`. With `OFM_TEST_REQUIRE=all` nothing is ever missing: the test runs and fails.
+pub fn missing(programs: &[&str]) -> Option<String> {
+    if std::env::var_os("OFM_TEST_REQUIRE").is_some_and(|value| value == "all") {
+        return None;
+    }
+    let found = |name: &&&str| {
+        let folders = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"];
+        !folders.iter().any(|f| Path::new(f).join(name).exists())
+    };
+    let missing: Vec<_> = programs.iter().filter(found).copied().collect();
+    (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+}
+
+/// A place of its own for one test: a folder for the state of its clusters.
+#[derive(Debug)]
+pub struct Place {
+    root: tempfile::TempDir,
+}
+
+impl Place {
+    /// Makes the place. Its path is short because sockets are below it (unix(7): 108 bytes).
+    pub fn new() -> std::io::Result<Self> {
+        let root = tempfile::Builder::new().prefix("ofm").tempdir_in("/run")?;
+        Ok(Self { root })
+    }
+
+    /// Where the clusters' folders are.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// `ofm` with arguments, told to keep its state here.
+    pub fn ofm(&self, args: &[&str]) -> Command {
+        let mut command = program(&binary("ofm"));
+        command
+            .arg("--state-root")
+            .arg(self.root.path())
+            .args(args)
+            .stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Runs `ofm`, which must succeed, and returns what it wrote to standard output.
+    pub fn run(&self, args: &[&str]) -> Result<String, String> {
+        let output = self.ofm(args).output().map_err(|e| e.to_string())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(format!("ofm {args:?}: {}", describe(&output)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A test that failed in the middle leaves nothing behind either.
+        let _best_effort = self.ofm(&["stop", "--all"]).output();
+    }
+}
+
+/// A finished program in words.
+pub fn describe(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!(
+        "{}\n{}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+/// A program of the host, for tests only.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests run the command under test and tools that watch it"
+)]
+pub fn program(path: &Path) -> Command {
+    Command::new(path)
+}
+
+/// A binary of this workspace, beside the running test in the target folder.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    let folder = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "{} is not built; `make test` builds it",
+        path.display()
+    );
+    path
+}
+
+/// What the host has that a cluster might leave behind and that can be told apart from other tests' clusters: processes
+/// whose mount table, environment or command line shows the place, and mounts below it.
+pub fn leftovers(place: &Place) -> BTreeSet<String> {
+    let mark = place.root().to_string_lossy().into_owned();
+    let mut found = BTreeSet::new();
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    found.extend(
+        mounts
+            .lines()
+            .filter(|line| line.contains(&mark))
+            .map(str::to_owned),
+    );
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for entry in processes {
+        let path = entry.path();
+        let is_process = entry.file_name().to_string_lossy().parse::<u32>().is_ok();
+        let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
+        let marked = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&mark);
+        if is_process && (marked(&read("cmdline")) || marked(&read("mountinfo"))) {
+            let name = String::from_utf8_lossy(&read("comm")).trim().to_owned();
+            found.insert(format!("process {} {name}", path.display()));
+        }
+    }
+    found
+}
+
+/// Waits until nothing is left, for as long as the kernel may take to end a killed cluster.
+pub fn wait_until_gone(place: &Place, deadline: Duration) -> Result<(), String> {
+    let began = Instant::now();
+    loop {
+        let left = leftovers(place);
+        if left.is_empty() {
+            return Ok(());
+        }
+        if began.elapsed() > deadline {
+            return Err(format!("left after {deadline:?}: {left:#?}"));
+        }
+        std::thread::yield_now();
+    }
+}

@@ -218,13 +218,21 @@ async fn alive_in(handle: &NodeHandle, pids: Vec<Option<i32>>) -> Vec<bool> {
     // The node's own /proc shows its own processes only.
     let alive = blocking(move || {
         namespaces.run(|| {
-            let runs = |pid: &Option<i32>| {
-                pid.is_some_and(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
-            };
+            let runs = |pid: &Option<i32>| pid.is_some_and(runs_here);
             pids.iter().map(runs).collect()
         })
     });
     alive.await.unwrap_or(none)
+}
+
+/// Whether a process of the calling thread's /proc runs. One that was killed stays visible as a zombie while its other
+/// threads close what they have open, which takes ovs-vswitchd a while; it does not count.
+fn runs_here(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
 }
 
 async fn tunnels(handle: &NodeHandle) -> Option<usize> {

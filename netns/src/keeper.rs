@@ -72,7 +72,11 @@ impl Keeper {
     /// # Errors
     /// `EPIPE` when the keeper is dead.
     pub fn detach(&self) -> io::Result<()> {
-        let tie = self.tie.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tie = self
+            .tie
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(tie) = tie {
             rustix::io::write(&tie, b"d")?;
         }

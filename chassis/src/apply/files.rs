@@ -1,6 +1,6 @@
 //! Phase `files`: database files, made from the schemas.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ovsdb_client::Schema;
 use ovsdb_client::file::DatabaseFile;
@@ -57,7 +57,7 @@ async fn put(handle: &NodeHandle, files: Vec<(&'static str, Vec<u8>)>) -> Result
     .map_err(|e| Error::in_node(&handle.plan.name, "writing its database files", e))
 }
 
-fn bytes(schema: &PathBuf, rows: Vec<TableRow>) -> Result<Vec<u8>, Error> {
+fn bytes(schema: &Path, rows: Vec<TableRow>) -> Result<Vec<u8>, Error> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
         Error::in_node(
             "of the plan",

@@ -1,0 +1,73 @@
+//! What cannot be is refused with one clear error and a hint, and nothing is touched.
+
+use libtest_mimic::Failed;
+use ofm_tests::{Place, describe, leftovers};
+
+pub(crate) fn table(place: &Place) -> Result<(), Failed> {
+    // Arguments, exit status, and what standard error has to say.
+    let cases: [(&[&str], i32, &[&str]); 6] = [
+        (
+            &["start", "--chassis", "70000"],
+            1,
+            &["170.168.0.0/16", "hint:"],
+        ),
+        (&["--cluster", "Not_A_Name", "start"], 2, &["Not_A_Name"]),
+        (&["start", "--chassis", "0"], 1, &["--no-fake-vms"]),
+        (
+            &["start", "--datapath", "system"],
+            1,
+            &["openvswitch", "hint:"],
+        ),
+        (&["stop"], 1, &["does not run", "hint:"]),
+        (
+            &["exec", "ovn-chassis-1", "--", "true"],
+            1,
+            &["does not run", "hint:"],
+        ),
+    ];
+    let has_kernel_datapath = std::path::Path::new("/sys/module/openvswitch").exists();
+    for (args, status, words) in cases {
+        if has_kernel_datapath && args.contains(&"system") {
+            continue;
+        }
+        let output = place.ofm(args).output()?;
+        refused(args, &output, status, words);
+        assert_eq!(
+            std::fs::read_dir(place.root())?.count(),
+            0,
+            "{args:?} left a folder"
+        );
+        assert!(leftovers(place).is_empty(), "{args:?}");
+    }
+    place.run(&["start", "--no-fake-vms"])?;
+    let before = place.run(&["status", "--json"])?;
+    let args: &[&str] = &["start"];
+    refused(
+        args,
+        &place.ofm(args).output()?,
+        1,
+        &["runs already", "hint:"],
+    );
+    let args = &["exec", "ovn-chassis-9", "--", "true"];
+    refused(
+        args,
+        &place.ofm(args).output()?,
+        1,
+        &["ovn-chassis-9", "ovn-chassis-1", "hint:"],
+    );
+    assert_eq!(place.run(&["status", "--json"])?, before);
+    place.run(&["stop"])?;
+    Ok(())
+}
+
+fn refused(args: &[&str], output: &std::process::Output, status: i32, words: &[&str]) {
+    let text = describe(output);
+    assert_eq!(output.status.code(), Some(status), "{args:?}: {text}");
+    assert!(output.stdout.is_empty(), "{args:?}: {text}");
+    for word in words {
+        assert!(
+            text.contains(word),
+            "{args:?} does not say {word:?}: {text}"
+        );
+    }
+}
