@@ -29,6 +29,12 @@ fn main() {
         real("a_killed_harness_leaves_nothing", &[], crash::harness),
         real("a_panic_leaves_nothing", &[], crash::panic),
         real("what_cannot_be_is_refused", &[], refusals::table),
+        real("no_root_is_refused", &[], refusals::no_root),
+        real(
+            "a_missing_daemon_is_named",
+            &["unshare"],
+            refusals::no_daemon,
+        ),
     ];
     libtest_mimic::run(&arguments, trials).exit();
 }

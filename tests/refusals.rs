@@ -1,7 +1,11 @@
 //! What cannot be is refused with one clear error and a hint, and nothing is touched.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
 use libtest_mimic::Failed;
-use ofm_tests::{Place, describe, leftovers};
+use ofm_tests::{Place, binary, describe, leftovers, program};
 
 pub(crate) fn table(place: &Place) -> Result<(), Failed> {
     // Arguments, exit status, and what standard error has to say.
@@ -57,6 +61,37 @@ pub(crate) fn table(place: &Place) -> Result<(), Failed> {
     );
     assert_eq!(place.run(&["status", "--json"])?, before);
     place.run(&["stop"])?;
+    Ok(())
+}
+
+/// Without root, `ofm` says so before it touches anything.
+pub(crate) fn no_root(place: &Place) -> Result<(), Failed> {
+    // A copy that another user can reach, wherever the workspace is.
+    let copy = place.root().join("ofm-copy");
+    std::fs::copy(binary("ofm"), &copy)?;
+    std::fs::set_permissions(place.root(), Permissions::from_mode(0o755))?;
+    let output = program(&copy)
+        .args(["--state-root", "/run/ofm-not-made", "start"])
+        .uid(65534)
+        .gid(65534)
+        .output()?;
+    refused(&["start"], &output, 1, &["root", "hint:"]);
+    assert!(!std::path::Path::new("/run/ofm-not-made").exists());
+    Ok(())
+}
+
+/// A daemon that is not installed is named before anything is touched. It is hidden in a mount namespace of the test's.
+pub(crate) fn no_daemon(place: &Place) -> Result<(), Failed> {
+    let ofm = place.ofm(&["start"]);
+    let hide = "for f in /usr/bin/ovn-controller /usr/sbin/ovn-controller; do \
+                if [ -f $f ]; then mount --bind /dev/null $f || exit 99; fi; done; exec \"$@\"";
+    let output = program(std::path::Path::new("unshare"))
+        .args(["--mount", "sh", "-c", hide, "sh"])
+        .arg(ofm.get_program())
+        .args(ofm.get_args())
+        .output()?;
+    refused(&["start"], &output, 1, &["ovn-controller", "hint:"]);
+    assert_eq!(std::fs::read_dir(place.root())?.count(), 0);
     Ok(())
 }
 
