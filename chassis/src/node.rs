@@ -67,12 +67,13 @@ impl NodeHandle {
 
     /// The end of a daemon's log, to be put behind an error; empty when there is none.
     pub(crate) fn log_tail(&self, daemon: &str) -> String {
-        let folder = if daemon.starts_with("ovn") || daemon.ends_with("b") {
-            "ovn"
-        } else {
-            "openvswitch"
+        let daemon = self.plan.daemons.iter().find(|d| d.name == daemon);
+        let mut args = daemon.iter().flat_map(|d| &d.args);
+        let Some(log) = args.find_map(|arg| arg.strip_prefix("--log-file=/var/log/")) else {
+            return String::new();
         };
-        let path = self.plan.dir.join(format!("log/{folder}/{daemon}.log"));
+        // The node's /var/log is a folder of the host's.
+        let path = self.plan.dir.join("log").join(log);
         let Ok(text) = std::fs::read_to_string(path) else {
             return String::new();
         };

@@ -1,5 +1,6 @@
 //! A fork without exec, for the processes that only hold namespaces.
 
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
@@ -60,8 +61,11 @@ pub(crate) fn exit_now(status: i32) -> ! {
 ///   from ever ending,
 /// - the working directory is `/`.
 ///
-/// `keep` must be sorted. Only async-signal-safe calls are made.
-pub(crate) fn become_holder(keep: &[RawFd]) {
+/// ps(1) shows it by `name`, of which the kernel keeps 15 bytes. `keep` must be sorted. Only async-signal-safe calls are
+/// made.
+pub(crate) fn become_holder(name: &CStr, keep: &[RawFd]) {
+    // SAFETY: PR_SET_NAME reads a C string, which outlives the call.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
     // SAFETY: setsid(2) is async-signal-safe; it fails only for a group leader, which a new process is not.
     unsafe { libc::setsid() };
     // SAFETY: signal(2) with SIG_IGN installs no handler; it is async-signal-safe.

@@ -43,7 +43,7 @@ impl Keeper {
             // async-signal-safe calls.
             unsafe {
                 clone_process(libc::CLONE_NEWPID | libc::CLONE_NEWNET, || {
-                    become_holder(&keep);
+                    become_holder(c"ofm-keeper", &keep);
                     keep_alive(listen_fd)
                 })
             }

@@ -190,7 +190,7 @@ fn clone_node(steps: &[Step], report: i32) -> ! {
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWIPC;
-    become_holder(&[report]);
+    become_holder(c"ofm-node", &[report]);
     // SAFETY: `live` makes async-signal-safe calls on prepared data.
     match unsafe { clone_process(namespaces, || live(steps, report)) } {
         Ok(_) => exit_now(0),
@@ -203,7 +203,7 @@ fn clone_node(steps: &[Step], report: i32) -> ! {
 
 /// The node's whole life.
 fn live(steps: &[Step], report: i32) -> ! {
-    become_holder(&[report]);
+    become_holder(c"ofm-node", &[report]);
     rustix::process::umask(rustix::fs::Mode::empty());
     for (k, step) in steps.iter().enumerate() {
         if let Err(e) = step.take() {

@@ -21,6 +21,9 @@ async fn a_node_has_its_own_name_processes_and_files() {
     let pid: u32 = output.error_text().trim().parse().unwrap();
     assert!(pid < 10, "the node counts its own processes, not {pid}");
     assert!(!std::path::Path::new("/etc/mine").exists());
+    let name = |pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    assert_eq!(name(keeper.process().pid()), "ofm-keeper\n");
+    assert_eq!(name(node.process().pid()), "ofm-node\n");
     keeper.process().kill();
     assert!(keeper.process().wait_blocking(Duration::from_secs(10)));
     assert!(!node.process().is_alive());
