@@ -10,7 +10,7 @@ use std::future::Future;
 
 use futures::{StreamExt, stream};
 
-use crate::cluster::Clock;
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::Phase;
 

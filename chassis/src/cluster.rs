@@ -1,42 +1,37 @@
-//! A running cluster, and how it is asked for.
+//! A running cluster.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ofm_netns::{Keeper, Node};
 use ovsdb_client::Client;
 
+use crate::builder::Builder;
 use crate::error::Error;
-use crate::event::{Event, Phase};
+use crate::event::Phase;
 use crate::name::ClusterName;
 use crate::node::NodeHandle;
 use crate::plan::Plan;
-use crate::spec::{ClusterSpec, DatapathChoice, Workload};
 use crate::state::{self, State, StateDir};
-use crate::topology::Topology;
 use crate::vm::Vm;
-use crate::{apply, host};
 
 /// How long the kernel may take to end a cluster: it has to end every process of it.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
-
-/// Whoever wants to hear of the start.
-pub(crate) type Listener = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// A running cluster.
 ///
 /// One that was started here ends when it is dropped, unless it was detached; one that was opened does not.
 #[derive(Debug)]
 pub struct Cluster {
-    plan: Plan,
-    keeper: Arc<Keeper>,
-    nodes: BTreeMap<String, NodeHandle>,
-    phases: BTreeMap<Phase, Duration>,
-    started: bool,
+    pub(crate) plan: Plan,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) nodes: BTreeMap<String, NodeHandle>,
+    pub(crate) phases: BTreeMap<Phase, Duration>,
+    pub(crate) started: bool,
     /// Present while the cluster is tied to this process.
-    tied: Option<StateDir>,
+    pub(crate) tied: Option<StateDir>,
 }
 
 impl Cluster {
@@ -184,6 +179,11 @@ impl Cluster {
         self.node(self.plan.central().name.as_str())
     }
 
+    /// Writes the state down, as long as this process is the one that starts.
+    pub(crate) fn write(&self, state: &State) -> Result<(), Error> {
+        self.tied.as_ref().map_or(Ok(()), |dir| dir.write(state))
+    }
+
     pub(crate) fn handles(&self) -> &BTreeMap<String, NodeHandle> {
         &self.nodes
     }
@@ -202,177 +202,5 @@ impl Drop for Cluster {
                 tracing::warn!(%error, "a dropped cluster left its folder");
             }
         }
-    }
-}
-
-/// What a cluster is to be like. Plain data with defaults; nothing happens before [`Builder::start`].
-#[derive(Clone, Default)]
-pub struct Builder {
-    spec: ClusterSpec,
-    state_root: Option<PathBuf>,
-    listener: Option<Listener>,
-}
-
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder")
-            .field("spec", &self.spec)
-            .field("state_root", &self.state_root)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Builder {
-    /// Replaces everything that was asked for so far.
-    #[must_use]
-    pub fn spec(mut self, spec: ClusterSpec) -> Self {
-        self.spec = spec;
-        self
-    }
-
-    /// Names it; clusters of different names run side by side. `default` unless told otherwise.
-    #[must_use]
-    pub fn name(mut self, name: ClusterName) -> Self {
-        self.spec.name = name;
-        self
-    }
-
-    /// How many chassis; 2 unless told otherwise.
-    #[must_use]
-    pub fn chassis(mut self, count: u32) -> Self {
-        self.spec.chassis = count;
-        self
-    }
-
-    /// How many gateways; 1 unless told otherwise.
-    #[must_use]
-    pub fn gateways(mut self, count: u32) -> Self {
-        self.spec.gateways = count;
-        self
-    }
-
-    /// Which datapath; the kernel's if it has one unless told otherwise.
-    #[must_use]
-    pub fn datapath(mut self, datapath: DatapathChoice) -> Self {
-        self.spec.datapath = datapath;
-        self
-    }
-
-    /// Starts without fake VMs.
-    #[must_use]
-    pub fn no_fake_vms(mut self) -> Self {
-        self.spec.workload = Workload::None;
-        self
-    }
-
-    /// Starts with these switches, routers and VMs instead of the two fake VMs.
-    #[must_use]
-    pub fn topology(mut self, topology: Topology) -> Self {
-        self.spec.workload = Workload::Custom(topology);
-        self
-    }
-
-    /// Where the state folder is made; [`state::default_root`] unless told otherwise.
-    #[must_use]
-    pub fn state_root(mut self, root: impl Into<PathBuf>) -> Self {
-        self.state_root = Some(root.into());
-        self
-    }
-
-    /// Is told how the start goes on. Called from the task that starts; it should return soon.
-    #[must_use]
-    pub fn on_event(mut self, listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
-        self.listener = Some(Arc::new(listener));
-        self
-    }
-
-    /// Starts the cluster and returns when it is ready. Dropping the future ends whatever was started.
-    ///
-    /// # Errors
-    /// With everything that is wrong with the request, before anything is touched; or with the node and the phase in
-    /// which something did not work, after everything was taken back.
-    pub async fn start(self) -> Result<Cluster, Error> {
-        let mut clock = Clock {
-            listener: self.listener.unwrap_or_else(|| Arc::new(|_| {})),
-            phases: BTreeMap::new(),
-        };
-        let began = clock.begin(Phase::Plan, 1);
-        let root = self.state_root.unwrap_or_else(state::default_root);
-        host::require_root()?;
-        let facts = host::inspect(&root)?;
-        let plan = Plan::new(&self.spec, &facts)?;
-        let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
-        let mut record = State {
-            plan: plan.clone(),
-            keeper: None,
-            nodes: BTreeMap::new(),
-            phases: BTreeMap::new(),
-            ready: false,
-        };
-        dir.write(&record)?;
-        clock.end(Phase::Plan, began);
-
-        let began = clock.begin(Phase::Nodes, plan.nodes.len());
-        let keeper = Keeper::create(&[std::os::fd::AsFd::as_fd(dir.lock())])?;
-        // From here on, dropping the cluster takes everything back.
-        let mut cluster = Cluster {
-            plan,
-            keeper: Arc::new(keeper),
-            nodes: BTreeMap::new(),
-            phases: BTreeMap::new(),
-            started: false,
-            tied: Some(dir),
-        };
-        record.keeper = Some(cluster.keeper.process().id().into());
-        cluster.write(&record)?;
-        cluster.nodes = apply::nodes::create(&cluster, &clock).await?;
-        record.nodes = cluster
-            .nodes
-            .iter()
-            .map(|(name, handle)| (name.clone(), handle.node.process().id().into()))
-            .collect();
-        cluster.write(&record)?;
-        clock.end(Phase::Nodes, began);
-
-        apply::links::create(&cluster, &mut clock).await?;
-        apply::files::write(&cluster, &mut clock).await?;
-        apply::daemons::start(&cluster, &mut clock).await?;
-        apply::ready::wait(&cluster, &mut clock).await?;
-
-        cluster.phases.clone_from(&clock.phases);
-        cluster.started = true;
-        record.phases = clock.phases;
-        record.ready = true;
-        cluster.write(&record)?;
-        Ok(cluster)
-    }
-}
-
-impl Cluster {
-    fn write(&self, state: &State) -> Result<(), Error> {
-        self.tied.as_ref().map_or(Ok(()), |dir| dir.write(state))
-    }
-}
-
-/// Tells the listener what happens and remembers how long it took.
-pub(crate) struct Clock {
-    listener: Listener,
-    phases: BTreeMap<Phase, Duration>,
-}
-
-impl Clock {
-    pub(crate) fn begin(&self, phase: Phase, total: usize) -> Instant {
-        (self.listener)(Event::Started { phase, total });
-        Instant::now()
-    }
-
-    pub(crate) fn progress(&self, phase: Phase, done: usize, total: usize) {
-        (self.listener)(Event::Progress { phase, done, total });
-    }
-
-    pub(crate) fn end(&mut self, phase: Phase, began: Instant) {
-        let elapsed = began.elapsed();
-        self.phases.insert(phase, elapsed);
-        (self.listener)(Event::Finished { phase, elapsed });
     }
 }

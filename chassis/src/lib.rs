@@ -16,6 +16,8 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod builder;
+mod clock;
 mod cluster;
 mod error;
 mod event;
@@ -30,7 +32,8 @@ pub mod status;
 pub mod topology;
 mod vm;
 
-pub use cluster::{Builder, Cluster};
+pub use builder::Builder;
+pub use cluster::Cluster;
 pub use error::Error;
 pub use event::{Event, Phase};
 pub use node::NodeHandle;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::for_each;
-use crate::cluster::{Clock, Cluster};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};

@@ -6,7 +6,8 @@ use ovsdb_client::Schema;
 use ovsdb_client::file::DatabaseFile;
 
 use super::for_each;
-use crate::cluster::{Clock, Cluster};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};

@@ -7,7 +7,8 @@ use ofm_netns::{create_tap, set_tx_checksum};
 use ofm_underlay::{Batch, LOOPBACK, Netlink, VethEnd};
 
 use super::for_each;
-use crate::cluster::{Clock, Cluster};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};

@@ -6,7 +6,8 @@ use std::path::Path;
 use ofm_netns::{HostMount, Node, RootFs};
 
 use super::for_each;
-use crate::cluster::{Clock, Cluster};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::host;

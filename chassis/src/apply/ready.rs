@@ -8,7 +8,8 @@ use ovsdb_client::monitor::{Monitor, MonitorTable, Replica, WaitError};
 use ovsdb_client::transaction::{Condition, Mutation, Transaction};
 use tokio::time::Instant;
 
-use crate::cluster::{Clock, Cluster};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;

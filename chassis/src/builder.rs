@@ -1,0 +1,162 @@
+//! How a cluster is asked for and started.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ofm_netns::Keeper;
+
+use crate::clock::{Clock, Listener};
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::event::{Event, Phase};
+use crate::name::ClusterName;
+use crate::plan::Plan;
+use crate::spec::{ClusterSpec, DatapathChoice, Workload};
+use crate::state::{self, State, StateDir};
+use crate::topology::Topology;
+use crate::{apply, host};
+
+/// What a cluster is to be like. Plain data with defaults; nothing happens before [`Builder::start`].
+#[derive(Clone, Default)]
+pub struct Builder {
+    spec: ClusterSpec,
+    state_root: Option<PathBuf>,
+    listener: Option<Listener>,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("spec", &self.spec)
+            .field("state_root", &self.state_root)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Replaces everything that was asked for so far.
+    #[must_use]
+    pub fn spec(mut self, spec: ClusterSpec) -> Self {
+        self.spec = spec;
+        self
+    }
+
+    /// Names it; clusters of different names run side by side. `default` unless told otherwise.
+    #[must_use]
+    pub fn name(mut self, name: ClusterName) -> Self {
+        self.spec.name = name;
+        self
+    }
+
+    /// How many chassis; 2 unless told otherwise.
+    #[must_use]
+    pub fn chassis(mut self, count: u32) -> Self {
+        self.spec.chassis = count;
+        self
+    }
+
+    /// How many gateways; 1 unless told otherwise.
+    #[must_use]
+    pub fn gateways(mut self, count: u32) -> Self {
+        self.spec.gateways = count;
+        self
+    }
+
+    /// Which datapath; the kernel's if it has one unless told otherwise.
+    #[must_use]
+    pub fn datapath(mut self, datapath: DatapathChoice) -> Self {
+        self.spec.datapath = datapath;
+        self
+    }
+
+    /// Starts without fake VMs.
+    #[must_use]
+    pub fn no_fake_vms(mut self) -> Self {
+        self.spec.workload = Workload::None;
+        self
+    }
+
+    /// Starts with these switches, routers and VMs instead of the two fake VMs.
+    #[must_use]
+    pub fn topology(mut self, topology: Topology) -> Self {
+        self.spec.workload = Workload::Custom(topology);
+        self
+    }
+
+    /// Where the state folder is made; [`state::default_root`] unless told otherwise.
+    #[must_use]
+    pub fn state_root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.state_root = Some(root.into());
+        self
+    }
+
+    /// Is told how the start goes on. Called from the task that starts; it should return soon.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Starts the cluster and returns when it is ready. Dropping the future ends whatever was started.
+    ///
+    /// # Errors
+    /// With everything that is wrong with the request, before anything is touched; or with the node and the phase in
+    /// which something did not work, after everything was taken back.
+    pub async fn start(self) -> Result<Cluster, Error> {
+        let mut clock = Clock {
+            listener: self.listener.unwrap_or_else(|| Arc::new(|_| {})),
+            phases: BTreeMap::new(),
+        };
+        let began = clock.begin(Phase::Plan, 1);
+        let root = self.state_root.unwrap_or_else(state::default_root);
+        host::require_root()?;
+        let facts = host::inspect(&root)?;
+        let plan = Plan::new(&self.spec, &facts)?;
+        let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
+        let mut record = State {
+            plan: plan.clone(),
+            keeper: None,
+            nodes: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            ready: false,
+        };
+        dir.write(&record)?;
+        clock.end(Phase::Plan, began);
+
+        let began = clock.begin(Phase::Nodes, plan.nodes.len());
+        let keeper = Keeper::create(&[dir.lock().as_fd()])?;
+        // From here on, dropping the cluster takes everything back.
+        let mut cluster = Cluster {
+            plan,
+            keeper: Arc::new(keeper),
+            nodes: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            started: false,
+            tied: Some(dir),
+        };
+        record.keeper = Some(cluster.keeper.process().id().into());
+        cluster.write(&record)?;
+        cluster.nodes = apply::nodes::create(&cluster, &clock).await?;
+        record.nodes = cluster
+            .nodes
+            .iter()
+            .map(|(name, handle)| (name.clone(), handle.node.process().id().into()))
+            .collect();
+        cluster.write(&record)?;
+        clock.end(Phase::Nodes, began);
+
+        apply::links::create(&cluster, &mut clock).await?;
+        apply::files::write(&cluster, &mut clock).await?;
+        apply::daemons::start(&cluster, &mut clock).await?;
+        apply::ready::wait(&cluster, &mut clock).await?;
+
+        cluster.phases.clone_from(&clock.phases);
+        cluster.started = true;
+        record.phases = clock.phases;
+        record.ready = true;
+        cluster.write(&record)?;
+        Ok(cluster)
+    }
+}
