@@ -27,11 +27,18 @@ pub(crate) fn start(place: &Place) -> Result<(), Failed> {
         let (_never_sends, never) = std::sync::mpsc::channel::<()>();
         let _elapsed = never.recv_timeout(after);
         child.kill()?;
-        let killed = child.wait()?.code().is_none();
-        if killed {
-            wait_until_gone(place, GRACE).map_err(|e| format!("killed after {after:?}: {e}"))?;
-        } else {
-            // It was ready before the signal came, and is a cluster now.
+        if child.wait()?.code().is_some() {
+            // It had ended by itself, and left a cluster as it should.
+            place.run(&["stop"])?;
+            continue;
+        }
+        if let Err(left) = wait_until_gone(place, GRACE) {
+            // The one thing that may stay is a cluster that was ready before the signal came, and it is a whole one.
+            let status = place
+                .run(&["status", "--json"])
+                .map_err(|e| format!("killed after {after:?}: {left}; {e}"))?;
+            let status: serde_json::Value = serde_json::from_str(&status)?;
+            assert_eq!(status["ready"], true, "killed after {after:?}: {left}");
             place.run(&["stop"])?;
         }
     }
