@@ -126,7 +126,13 @@ impl Builder {
         clock.end(Phase::Plan, began);
 
         let began = clock.begin(Phase::Nodes, plan.nodes.len());
-        let keeper = Keeper::create(&[dir.lock().as_fd()])?;
+        let keeper = match Keeper::create(&[dir.lock().as_fd()]) {
+            Ok(keeper) => keeper,
+            Err(error) => {
+                dir.remove()?;
+                return Err(error.into());
+            }
+        };
         // From here on, dropping the cluster takes everything back.
         let mut cluster = Cluster {
             plan,

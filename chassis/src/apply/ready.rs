@@ -236,5 +236,6 @@ async fn next_generation(cluster: &Cluster) -> Result<i64, Error> {
         .await
         .map_err(|e| Error::in_node(cluster.name(), "raising nb_cfg", e))?;
     let row = outcome.rows(select).and_then(|rows| rows.first());
-    Ok(row.and_then(|row| row.i64("nb_cfg")).unwrap_or(1))
+    row.and_then(|row| row.i64("nb_cfg"))
+        .ok_or_else(|| Error::in_node(cluster.name(), "raising nb_cfg", "NB_Global has no row"))
 }
