@@ -1,32 +1,34 @@
 //! A connection to a server, and the calls that can be made on it.
 
 mod builder;
+mod rpc;
+mod source;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonrpsee::core::client::{Client as RpcClient, ClientT, Error as RpcClientError};
-use jsonrpsee::core::traits::ToRpcParams;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::error::{CallError, ConnectError, Disconnect, RpcError};
-use crate::monitor::{Monitor, MonitorError, MonitorTable};
+use crate::error::{CallError, ConnectError, Disconnect};
 use crate::remote::Remote;
 use crate::schema::Schema;
 use crate::transaction::{TransactError, Transaction, TransactionOutcome};
-use crate::transport::{Fate, Route, Routes};
+use crate::transport::Wire;
+use rpc::Rpc;
 
 pub use builder::ClientBuilder;
+pub use rpc::RpcLayer;
+pub(crate) use source::Source;
 
 /// A handle on one connection to an OVSDB server.
 ///
-/// Clones share the connection, which closes when the last of them is gone; a [`Monitor`] holds
-/// one. The connection works as long as the tokio runtime runs on which it was made. Every call
+/// Clones share the connection, which closes when the last of them is gone; monitors and locks hold
+/// one each. The connection works as long as the tokio runtime runs on which it was made. Every call
 /// has a deadline, 30 seconds unless [`with_deadline`](Self::with_deadline) sets another.
 ///
 /// ```no_run
@@ -48,9 +50,14 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Connection {
-    rpc: RpcClient,
-    routes: Routes,
-    fate: Fate,
+    rpc: Rpc,
+    wire: Wire,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.wire.fate.seal(Disconnect::Dropped);
+    }
 }
 
 impl Client {
@@ -124,7 +131,7 @@ impl Client {
     ///
     /// [`CallError`], as for every call.
     pub async fn list_dbs(&self) -> Result<Vec<String>, CallError> {
-        self.call("list_dbs", &()).await
+        self.call("list_dbs", &NO_PARAMS).await
     }
 
     /// Fetches the schema of a database (RFC 7047 §4.1.2).
@@ -142,20 +149,45 @@ impl Client {
     ///
     /// [`CallError`], as for every call.
     pub async fn echo(&self) -> Result<(), CallError> {
-        self.call::<serde::de::IgnoredAny>("echo", &["ovsdb-client"])
-            .await?;
+        self.call::<IgnoredAny>("echo", &["ovsdb-client"]).await?;
+        Ok(())
+    }
+
+    /// Asks the server which one it is (ovsdb-server(7) §4.1.17). The answer stays the same as long
+    /// as the process runs.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rpc`] from a server older than 2.7, and [`CallError`] as for every call.
+    pub async fn get_server_id(&self) -> Result<uuid::Uuid, CallError> {
+        self.call("get_server_id", &NO_PARAMS).await
+    }
+
+    /// Converts a database to another version of its schema (ovsdb-server(7) §4.1.19). Monitors of
+    /// the database are canceled.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Rpc`] when the rows do not fit the new schema, and [`CallError`] as for every
+    /// call.
+    pub async fn convert(&self, database: &str, schema: &Schema) -> Result<(), CallError> {
+        let method = "convert";
+        let schema = RawValue::from_string(schema.json().to_owned())
+            .map_err(|source| CallError::Encode { method, source })?;
+        self.call::<IgnoredAny>(method, &(database, schema)).await?;
         Ok(())
     }
 
     /// Carries out a transaction (RFC 7047 §4.1.3).
     ///
     /// The server sends the updates that it causes before its reply, so a monitor of the same
-    /// connection has the changes at hand when this returns: [`Monitor::catch_up`].
+    /// connection shows the changes when this returns. When the future is dropped, or the deadline
+    /// passes, the server is asked to give the transaction up.
     ///
     /// # Errors
     ///
-    /// [`TransactError`]; nothing has changed then, unless its source is a timeout or a lost
-    /// connection, which leave that open.
+    /// [`TransactError`]; nothing has changed then, except that [`TransactError::Uncertain`] leaves
+    /// it open.
     pub async fn transact(
         &self,
         database: &str,
@@ -169,34 +201,24 @@ impl Client {
         TransactionOutcome::judge(&transaction, results)
     }
 
-    /// Follows tables of a database. Fetches its schema first; see [`Monitor::start`].
-    ///
-    /// # Errors
-    ///
-    /// [`MonitorError`], when the server refuses or its reply cannot be understood.
-    pub async fn monitor(
-        &self,
-        database: &str,
-        tables: &[MonitorTable],
-    ) -> Result<Monitor, MonitorError> {
-        let schema = self.get_schema(database).await?;
-        Monitor::start(self, &schema, tables).await
-    }
-
     /// Waits until the connection has ended, and tells why.
     pub async fn closed(&self) -> Disconnect {
-        let error = self.connection.rpc.on_disconnect().await;
-        self.connection.why_ended(&error)
+        self.connection.wire.fate.ended().await
     }
 
     /// Whether the connection has not ended, as far as is known.
     pub fn is_connected(&self) -> bool {
-        self.connection.rpc.is_connected()
+        self.connection.wire.fate.cause().is_none()
     }
 
-    /// Opens the way for the notifications of a new monitor.
-    pub(crate) fn open_route(&self) -> Route {
-        self.connection.routes.open()
+    /// Ends the connection for all its handles, with this reason.
+    pub(crate) fn disconnect(&self, cause: Disconnect) {
+        self.connection.wire.fate.seal(cause);
+    }
+
+    /// The parts that monitors and locks attach to.
+    pub(crate) fn wire(&self) -> &Wire {
+        &self.connection.wire
     }
 
     /// Calls a method and waits for its result until the deadline.
@@ -205,56 +227,29 @@ impl Client {
         method: &'static str,
         params: &(impl Serialize + ?Sized),
     ) -> Result<R, CallError> {
-        let params = serde_json::value::to_raw_value(params)
-            .map_err(|source| CallError::Encode { method, source })?;
-        let request = self.connection.rpc.request(method, Params(params));
+        let result = self.call_raw(method, params).await?;
+        serde_json::from_str(result.get()).map_err(|source| CallError::Decode { method, source })
+    }
+
+    /// Calls a method whose result the caller reads.
+    pub(crate) async fn call_raw(
+        &self,
+        method: &'static str,
+        params: &(impl Serialize + ?Sized),
+    ) -> Result<Box<RawValue>, CallError> {
+        let params = to_raw_value(params).map_err(|source| CallError::Encode { method, source })?;
+        let Connection { rpc, wire } = &*self.connection;
         let deadline = self.deadline;
+        let request = rpc.request(wire, method, &params);
         match tokio::time::timeout(deadline, request).await {
             Err(_) => Err(CallError::Timeout { method, deadline }),
-            Ok(result) => result.map_err(|error| self.connection.explain(method, error)),
+            Ok(reply) => reply?.map_err(|source| CallError::Rpc { method, source }),
         }
     }
 }
 
-impl Connection {
-    /// Puts an error of the JSON-RPC client into our terms.
-    fn explain(&self, method: &'static str, error: RpcClientError) -> CallError {
-        match error {
-            RpcClientError::Call(object) => {
-                let original = object
-                    .data()
-                    .map(|data| serde_json::from_str::<RpcError>(data.get()));
-                let source = original.and_then(Result::ok).unwrap_or_else(|| RpcError {
-                    error: object.message().to_owned(),
-                    details: None,
-                    syntax: None,
-                });
-                CallError::Rpc { method, source }
-            }
-            RpcClientError::ParseError(source) => CallError::Decode { method, source },
-            error => CallError::Disconnected {
-                method,
-                source: self.why_ended(&error),
-            },
-        }
-    }
-
-    /// Why the connection ended: the transport's word if it has one, else the client's.
-    fn why_ended(&self, error: &RpcClientError) -> Disconnect {
-        let error = match error {
-            RpcClientError::RestartNeeded(inner) => inner,
-            error => error,
-        };
-        self.fate.cause().unwrap_or_else(|| match error {
-            RpcClientError::InvalidRequestId(reason) => Disconnect::UnexpectedReply {
-                reason: reason.to_string(),
-            },
-            error => Disconnect::Abandoned {
-                reason: error.to_string(),
-            },
-        })
-    }
-}
+/// Parameters of a method that takes none.
+const NO_PARAMS: [&str; 0] = [];
 
 /// A parameter of `transact`: the database, then the operations.
 #[derive(Serialize)]
@@ -262,13 +257,4 @@ impl Connection {
 enum Parameter<'a> {
     Database(&'a str),
     Operation(&'a crate::transaction::Operation),
-}
-
-/// Parameters that are JSON already.
-struct Params(Box<RawValue>);
-
-impl ToRpcParams for Params {
-    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
-        Ok(Some(self.0))
-    }
 }

@@ -21,6 +21,15 @@ pub enum ConnectError {
         /// Its reason.
         source: io::Error,
     },
+    /// The connection ended before the server had said anything. Behind TLS this is how a server
+    /// refuses our certificate.
+    #[error("{remote} accepted the connection and ended it")]
+    Silent {
+        /// Where to.
+        remote: Remote,
+        /// Why it ended.
+        source: Disconnect,
+    },
     /// Nobody answered in time.
     #[error("no connection to {remote} within {deadline:?}")]
     Timeout {
@@ -70,12 +79,30 @@ pub enum Disconnect {
         /// What is wrong with it.
         source: Arc<MalformedMessage>,
     },
-    /// The server answered a request that was never made.
-    #[error("the server sent an unexpected reply: {reason}")]
+    /// The server answered a request that was never made, or answered one twice.
+    #[error("the server sent an unexpected reply, to request {id}")]
     UnexpectedReply {
-        /// Which one.
+        /// The id in the reply.
+        id: u64,
+    },
+    /// The server did not answer a probe.
+    #[error(
+        "nothing came from the server for {silence:?}, although it was asked for a sign of life"
+    )]
+    Unresponsive {
+        /// How long nothing came.
+        silence: Duration,
+    },
+    /// The server can serve the database no more: it lost the leadership or its cluster, or the
+    /// schema changed.
+    #[error("the server was left: {reason}")]
+    Left {
+        /// Why.
         reason: String,
     },
+    /// The last handle on the connection was dropped.
+    #[error("the connection is not used any more")]
+    Dropped,
     /// The connection's tasks ended for another reason, such as the shutdown of their runtime.
     #[error("the connection was given up: {reason}")]
     Abandoned {
@@ -109,6 +136,14 @@ pub enum MalformedMessage {
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
+    /// The connection had ended before the call was made.
+    #[error("{method}: there is no connection")]
+    NotSent {
+        /// The method that was called.
+        method: &'static str,
+        /// Why the connection ended.
+        source: Disconnect,
+    },
     /// The connection is gone. Whether the server carried out the call is unknown.
     #[error("{method}: the connection is gone")]
     Disconnected {

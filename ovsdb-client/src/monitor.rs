@@ -1,48 +1,67 @@
 //! Following a database: its rows here, and every change to them in order.
 //!
-//! Speaks `monitor_cond_since` and `update3` (ovsdb-server(7) §4.1.15), in which changed sets and
-//! maps arrive as differences, and applies these to a [`Replica`].
+//! The newest method that the server knows is used: `monitor_cond_since`, `monitor_cond` or `monitor`
+//! (ovsdb-server(7) §4.1.12 to §4.1.15, RFC 7047 §4.1.5).
 
-mod replica;
 mod table;
-mod update;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::client::Client;
-use crate::error::{CallError, Disconnect};
+use crate::client::{Client, Source};
+use crate::error::CallError;
+use crate::replica::{MonitorEnded, Protocol, Replica, Snapshot, Subscription, Trouble, WaitError};
 use crate::schema::Schema;
-use crate::transport::{Event, Route};
+use crate::transaction::Condition;
+use crate::transport::{Feed, Route, Service};
 use table::MonitorRequests;
-use update::TableUpdates;
 
-pub use replica::{Changes, Inconsistency, Replica, RowChange};
 pub use table::MonitorTable;
 
-/// Tables being followed; made by [`Client::monitor`].
+/// Row changes that a subscription holds unless told otherwise.
+const DEFAULT_CAPACITY: usize = 65_536;
+
+/// A handle on tables being followed; made by [`Client::monitor`] or
+/// [`Database::monitor`](crate::Database::monitor).
 ///
-/// The view changes only inside [`next`](Self::next), [`catch_up`](Self::catch_up) and
-/// [`wait_until`](Self::wait_until), one transaction of the database at a time, so it is always a
-/// state that the database was in. What these have not taken yet waits in a queue without bound:
-/// a monitor that nobody looks at costs memory, never updates.
-///
-/// A dropped monitor stops listening, but the server goes on sending; [`cancel`](Self::cancel)
-/// tells it to stop.
+/// The rows are kept up to date whether anybody looks or not, and what a transaction of the same
+/// connection changed is here when that returns. Clones share the rows. When the last one is
+/// dropped the server is told to stop sending.
+#[derive(Debug, Clone)]
+pub struct Monitor(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Monitor {
-    client: Client,
-    route: Route,
+struct Inner {
+    database: String,
+    source: Source,
     replica: Replica,
-    /// The initial contents, until somebody has taken them as changes.
-    initial: Option<Changes>,
-    /// Why there will be no more changes.
-    ended: Option<MonitorEnded>,
+    wanted: Mutex<Wanted>,
+    /// The last revision of the conditions that a server has taken.
+    acknowledged: watch::Sender<u64>,
+}
+
+/// What is followed, and how the current session is known to the server.
+#[derive(Debug)]
+struct Wanted {
+    tables: Vec<MonitorTable>,
+    /// Counts the changes of the conditions.
+    revision: u64,
+    route: Option<Route>,
+    statistics: MonitorStatistics,
+}
+
+/// How a monitor has fared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MonitorStatistics {
+    /// Sessions that have provided it, one after another.
+    pub sessions: u64,
+    /// Sessions of these that sent only what had changed since the one before.
+    pub resumed: u64,
 }
 
 /// Why no monitor was made.
@@ -73,202 +92,323 @@ pub enum MonitorError {
         /// The column that was asked for.
         column: String,
     },
-    /// The initial contents contradict the schema or themselves.
-    #[error("the initial contents make no sense")]
-    Inconsistent {
-        /// In what way.
-        #[from]
-        source: Inconsistency,
-    },
-}
-
-/// Why a monitor has ended.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum MonitorEnded {
-    /// The connection is gone.
-    #[error("the connection of the monitor is gone")]
-    Disconnected {
-        /// Why.
-        source: Disconnect,
-    },
-    /// The server canceled the monitor, as it does when the database's schema changes.
-    #[error("the server canceled the monitor")]
-    Canceled,
-    /// An update cannot be parsed. The view is that before it.
-    #[error("an update cannot be understood: {reason}")]
-    Malformed {
-        /// The parser's words.
-        reason: String,
-    },
-    /// An update contradicts the view, which can no longer be trusted.
-    #[error("an update does not fit the view")]
-    Inconsistent {
-        /// In what way.
-        #[from]
-        source: Inconsistency,
-    },
-}
-
-/// Why a wait ended without what was waited for.
-#[derive(Debug, thiserror::Error)]
-pub enum WaitError {
-    /// It did not happen in time.
-    #[error("not seen within {waited:?}")]
-    Timeout {
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// It cannot be seen any more.
+    /// The server is so old that it knows no conditions.
+    #[error("the server knows no method of monitoring with conditions")]
+    ConditionsUnsupported,
+    /// The initial contents contradict the schema or themselves, or the connection was lost.
     #[error("the monitor has ended")]
     Ended {
-        /// Why.
+        /// In what way.
         #[from]
         source: MonitorEnded,
     },
 }
 
-impl Monitor {
-    /// Starts to follow tables of the database that `schema` describes.
-    ///
-    /// When it returns the view holds the initial contents.
+impl Client {
+    /// Follows tables of a database. Fetches its schema first; see [`Client::monitor_as`].
     ///
     /// # Errors
     ///
     /// [`MonitorError`], when the server refuses or its reply cannot be understood.
-    pub async fn start(
-        client: &Client,
-        schema: &Schema,
+    pub async fn monitor(
+        &self,
+        database: &str,
         tables: &[MonitorTable],
-    ) -> Result<Self, MonitorError> {
-        let (requests, columns) = MonitorRequests::plan(schema, tables)?;
-        let route = client.open_route();
-        // No transaction is known yet, so all contents are asked for.
-        let params = (schema.name(), route.id(), &requests, Uuid::nil());
-        let (_found, _transaction, updates): (IgnoredAny, IgnoredAny, TableUpdates) =
-            client.call("monitor_cond_since", &params).await?;
-        let mut replica = Replica::new(columns);
-        let initial = Some(replica.apply(updates)?);
-        Ok(Self {
-            client: client.clone(),
-            route,
-            replica,
-            initial,
-            ended: None,
-        })
+    ) -> Result<Monitor, MonitorError> {
+        let schema = self.get_schema(database).await?;
+        self.monitor_as(&schema, tables).await
     }
 
-    /// The rows as they are now, as far as changes have been taken.
-    pub fn view(&self) -> &Replica {
-        &self.replica
-    }
-
-    /// The rows of a table; the short way to [`Replica::rows`].
-    pub fn rows(&self, table: &str) -> impl Iterator<Item = (Uuid, &crate::value::Row)> {
-        self.replica.rows(table)
-    }
-
-    /// Waits for the next transaction that changed the view. The first one returned is the initial
-    /// contents, which the view shows from the start.
+    /// Follows tables of the database that `schema` describes.
     ///
-    /// Cancel safe: no change is lost when the future is dropped.
+    /// When it returns the initial contents are here. The monitor ends with the connection.
     ///
     /// # Errors
     ///
-    /// [`MonitorEnded`], again on each later call.
-    pub async fn next(&mut self) -> Result<Changes, MonitorEnded> {
-        if let Some(initial) = self.initial.take() {
-            return Ok(initial);
-        }
-        if let Some(ended) = &self.ended {
-            return Err(ended.clone());
-        }
-        let result = match self.route.next().await {
-            Some(event) => self.take(event),
-            None => Err(MonitorEnded::Disconnected {
-                source: self.client.closed().await,
+    /// As [`Client::monitor`].
+    pub async fn monitor_as(
+        &self,
+        schema: &Schema,
+        tables: &[MonitorTable],
+    ) -> Result<Monitor, MonitorError> {
+        let source = Source::Fixed(self.clone());
+        let monitor = Monitor::new(schema.name(), tables, source, None);
+        monitor.start(self, schema, 1).await?;
+        Ok(monitor)
+    }
+}
+
+impl Monitor {
+    /// Makes a monitor that waits to be [started](Self::start).
+    pub(crate) fn new(
+        database: &str,
+        tables: &[MonitorTable],
+        source: Source,
+        trouble: Option<mpsc::UnboundedSender<Trouble>>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            database: database.to_owned(),
+            source,
+            replica: Replica::new(trouble),
+            wanted: Mutex::new(Wanted {
+                tables: tables.to_vec(),
+                revision: 0,
+                route: None,
+                statistics: MonitorStatistics::default(),
             }),
-        };
-        result.inspect_err(|ended| self.ended = Some(ended.clone()))
+            acknowledged: watch::Sender::new(0),
+        }))
     }
 
-    /// Takes all changes that have arrived, without waiting, and returns them.
-    ///
-    /// Right after a [`Client::transact`] on the same connection these include its own. That the
-    /// monitor has ended is for the next [`next`](Self::next) to say.
-    pub fn catch_up(&mut self) -> Vec<Changes> {
-        let mut caught: Vec<_> = self.initial.take().into_iter().collect();
-        while self.ended.is_none() {
-            match self.route.try_next() {
-                Ok(event) => match self.take(event) {
-                    Ok(changes) => caught.push(changes),
-                    Err(ended) => self.ended = Some(ended),
-                },
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+    /// Asks a server for the rows, or for what changed in them since the last session.
+    pub(crate) async fn start(
+        &self,
+        client: &Client,
+        schema: &Schema,
+        session: u64,
+    ) -> Result<(), MonitorError> {
+        let Inner { replica, .. } = &*self.0;
+        let (requests, layouts, revision) = {
+            let wanted = self.wanted();
+            let (requests, layouts) = MonitorRequests::plan(schema, &wanted.tables)?;
+            (requests, layouts, wanted.revision)
+        };
+        if revision != *self.0.acknowledged.borrow() {
+            // Rows that meet the new conditions, and have not changed since, would not be sent.
+            replica.forget_transaction();
+        }
+        let route = client.wire().routes.open_monitor(Feed {
+            replica: replica.clone(),
+            session,
+        });
+        let since = replica.begin(session, layouts);
+        let (protocol, contents) = self.request(client, route.id(), &requests, since).await?;
+        let resumed = replica.load(session, protocol, &contents)?;
+        let mut wanted = self.wanted();
+        wanted.route = Some(route);
+        wanted.statistics.sessions += 1;
+        wanted.statistics.resumed += u64::from(resumed);
+        drop(wanted);
+        self.acknowledge(revision);
+        Ok(())
+    }
+
+    /// Asks with the newest method that the server knows.
+    async fn request(
+        &self,
+        client: &Client,
+        id: &str,
+        requests: &MonitorRequests,
+        since: Uuid,
+    ) -> Result<(Protocol, Box<RawValue>), MonitorError> {
+        let database = &self.0.database;
+        let mut protocol = Protocol::MonitorCondSince;
+        loop {
+            let method = protocol.request();
+            let result = match protocol {
+                Protocol::MonitorCondSince => {
+                    let params = (database, id, requests, since);
+                    client.call_raw(method, &params).await
+                }
+                Protocol::Monitor | Protocol::MonitorCond => {
+                    let params = (database, id, requests);
+                    client.call_raw(method, &params).await
+                }
+            };
+            match result {
+                Ok(contents) => return Ok((protocol, contents)),
+                Err(CallError::Rpc { source, method }) if source.error == "unknown method" => {
+                    protocol = match protocol.older() {
+                        Some(Protocol::Monitor) if requests.have_conditions() => {
+                            return Err(MonitorError::ConditionsUnsupported);
+                        }
+                        Some(older) => older,
+                        None => return Err(CallError::Rpc { source, method }.into()),
+                    };
+                }
+                Err(source) => return Err(source.into()),
             }
         }
-        caught
     }
 
-    /// Takes changes until `seen` finds in the view what it looks for, and returns that.
+    /// The rows as they are now. Cheap, and without a lock once it is made.
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.replica.snapshot()
+    }
+
+    /// The rows as they are now, and every change from there on.
+    pub fn subscribe(&self) -> (Snapshot, Subscription) {
+        self.subscribe_with_capacity(DEFAULT_CAPACITY)
+    }
+
+    /// As [`subscribe`](Self::subscribe), with the number of row changes that may wait before they
+    /// are replaced by an [`Event::Resync`](crate::Event::Resync). Default: 65,536.
+    pub fn subscribe_with_capacity(&self, capacity: usize) -> (Snapshot, Subscription) {
+        self.0.replica.subscribe(capacity)
+    }
+
+    /// Waits until `seen` finds in the rows what it looks for, and returns that.
     ///
-    /// The view is shown to `seen` at once and after each transaction. The changes taken on the way
-    /// will not be returned by [`next`](Self::next).
+    /// The rows are shown to `seen` at once, and again after changes; of several transactions that
+    /// follow each other closely only the result may be shown. For each single one
+    /// [`subscribe`](Self::subscribe).
     ///
     /// # Errors
     ///
     /// [`WaitError::Timeout`] when `deadline` has passed, [`WaitError::Ended`] when no further
     /// change can come.
     pub async fn wait_until<T>(
-        &mut self,
+        &self,
         deadline: Instant,
-        mut seen: impl FnMut(&Replica) -> Option<T>,
+        seen: impl FnMut(&Snapshot) -> Option<T>,
     ) -> Result<T, WaitError> {
-        let began = Instant::now();
-        loop {
-            if let Some(found) = seen(&self.replica) {
-                return Ok(found);
+        self.0.replica.wait_until(deadline, seen).await
+    }
+
+    /// Why there will be no more changes, if so.
+    pub fn ended(&self) -> Option<MonitorEnded> {
+        self.0.replica.ended()
+    }
+
+    /// Whether the rows follow a server at the moment, rather than wait for a new connection.
+    pub fn is_live(&self) -> bool {
+        self.0.replica.is_live()
+    }
+
+    /// How the monitor has fared.
+    pub fn statistics(&self) -> MonitorStatistics {
+        self.wanted().statistics
+    }
+
+    /// Follows other rows of a table from now on: those that meet one of these conditions, or all
+    /// if there are none (`monitor_cond_change`, ovsdb-server(7) §4.1.13).
+    ///
+    /// When it returns the rows are those of the new conditions. While there is no connection it
+    /// waits for the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`MonitorError`] when the server refuses. The conditions stay wanted, for a next session.
+    pub async fn set_conditions(
+        &self,
+        table: &str,
+        conditions: impl IntoIterator<Item = Condition>,
+    ) -> Result<(), MonitorError> {
+        let conditions: Vec<_> = conditions.into_iter().collect();
+        let (revision, id) = {
+            let mut wanted = self.wanted();
+            let tables = wanted.tables.iter_mut();
+            let mut found = tables.filter(|wanted| wanted.name() == table).peekable();
+            if found.peek().is_none() {
+                return Err(MonitorError::UnknownTable {
+                    database: self.0.database.clone(),
+                    table: table.to_owned(),
+                });
             }
-            // The initial contents are in the view already.
-            self.initial = None;
-            match tokio::time::timeout_at(deadline, self.next()).await {
-                Ok(changes) => drop(changes?),
-                Err(_) => {
-                    return Err(WaitError::Timeout {
-                        waited: began.elapsed(),
-                    });
-                }
+            found.for_each(|wanted| wanted.set_conditions(&conditions));
+            wanted.revision += 1;
+            let id = wanted.route.as_ref().map(|route| route.id().to_owned());
+            (wanted.revision, id)
+        };
+        let (Some(client), Some(id)) = (self.0.source.current(), id) else {
+            return self.acknowledged(revision).await;
+        };
+        let change = MonitorRequests::change(table, &conditions);
+        match client
+            .call::<IgnoredAny>("monitor_cond_change", &(&id, &id, change))
+            .await
+        {
+            Ok(_) => {
+                self.acknowledge(revision);
+                Ok(())
             }
+            Err(CallError::NotSent { .. } | CallError::Disconnected { .. })
+                if matches!(self.0.source, Source::Following(_)) =>
+            {
+                self.acknowledged(revision).await
+            }
+            Err(CallError::Rpc { source, .. }) if source.error == "unknown method" => {
+                Err(MonitorError::ConditionsUnsupported)
+            }
+            Err(source) => Err(source.into()),
         }
     }
 
-    /// Tells the server to stop sending.
+    /// Tells the server to stop sending, and waits for its word.
     ///
     /// # Errors
     ///
     /// [`CallError`], as for every call; the monitor is gone all the same.
     pub async fn cancel(self) -> Result<(), CallError> {
-        self.client
-            .call::<IgnoredAny>("monitor_cancel", &[self.route.id()])
-            .await?;
+        self.0.replica.end(MonitorEnded::Dropped);
+        let route = self.wanted().route.take();
+        if let (Some(client), Some(route)) = (self.0.source.current(), route) {
+            client
+                .call::<IgnoredAny>("monitor_cancel", &[route.id()])
+                .await?;
+        }
         Ok(())
     }
 
-    fn take(&mut self, event: Event) -> Result<Changes, MonitorEnded> {
-        match event {
-            Event::Update(params) => {
-                let updates = updates_of(&params).map_err(|error| MonitorEnded::Malformed {
-                    reason: error.to_string(),
-                })?;
-                Ok(self.replica.apply(updates)?)
-            }
-            Event::Canceled => Err(MonitorEnded::Canceled),
-        }
+    /// Notes that a server has taken the conditions up to a revision.
+    fn acknowledge(&self, revision: u64) {
+        self.0.acknowledged.send_if_modified(|acknowledged| {
+            let newer = revision > *acknowledged;
+            *acknowledged = revision.max(*acknowledged);
+            newer
+        });
+    }
+
+    /// Waits until a session has begun with the conditions of a revision.
+    async fn acknowledged(&self, revision: u64) -> Result<(), MonitorError> {
+        let mut acknowledged = self.0.acknowledged.subscribe();
+        let began = acknowledged.wait_for(|acknowledged| *acknowledged >= revision);
+        // The sender lives in `self`.
+        drop(began.await);
+        self.ended().map_or(Ok(()), |ended| Err(ended.into()))
+    }
+
+    /// What feeds it, to be told when there is no session.
+    pub(crate) fn replica(&self) -> &Replica {
+        &self.0.replica
+    }
+
+    /// A handle that does not keep the monitor alive.
+    pub(crate) fn downgrade(&self) -> WeakMonitor {
+        WeakMonitor(Arc::downgrade(&self.0))
+    }
+
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        // No code that runs under the lock leaves it half-changed.
+        self.0.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The changes in the parameters of an `update3`: `[monitor, transaction, changes]`.
-fn updates_of(params: &RawValue) -> Result<TableUpdates, serde_json::Error> {
-    let (_monitor, _transaction, updates): (IgnoredAny, IgnoredAny, TableUpdates) =
-        serde_json::from_str(params.get())?;
-    Ok(updates)
+/// A handle that does not keep the monitor alive.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakMonitor(std::sync::Weak<Inner>);
+
+impl WeakMonitor {
+    pub(crate) fn upgrade(&self) -> Option<Monitor> {
+        self.0.upgrade().map(Monitor)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.replica.end(MonitorEnded::Dropped);
+        let wanted = self
+            .wanted
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let (Some(client), Some(route)) = (self.source.current(), wanted.route.take()) {
+            // Where the connection is gone the monitor is as well.
+            let params = [route.id()];
+            drop(
+                client
+                    .wire()
+                    .ask(Service::Farewell, "monitor_cancel", &params),
+            );
+        }
+    }
 }

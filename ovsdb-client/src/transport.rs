@@ -1,137 +1,188 @@
-//! Carries OVSDB's JSON-RPC 1.0 over a byte stream, for a JSON-RPC 2.0 client.
+//! Carries OVSDB's JSON-RPC 1.0 over a byte stream.
 //!
-//! `jsonrpsee` matches replies to requests; everything in which OVSDB differs from what it expects
-//! is settled here. Messages are rewritten ([`message`]), the server's probes are answered without
-//! its knowledge, and updates never reach it: its notification buffers drop when they are full,
-//! and a monitor that lost an update is wrong without knowing. They go to [`Routes`] instead, in
-//! wire order, before the reply that follows them is handed on.
+//! Requests and their replies are matched either by `jsonrpsee`, to which this is a transport, or
+//! by a task of our own ([`Rpc`](crate::client::Rpc)). Everything else is settled here, for both:
+//! messages are rewritten ([`message`]), the server's probes are answered, and notifications go to
+//! the monitors and locks that they are for ([`Routes`]), in wire order, before the reply that
+//! follows them is handed on. `jsonrpsee` never sees them: its notification buffers drop when they
+//! are full, and a monitor that lost an update is wrong without knowing.
 
+mod calls;
+mod fate;
 mod message;
+mod outbox;
 mod routes;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jsonrpsee::core::client::{ReceivedMessage, TransportReceiverT, TransportSenderT};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadHalf};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
-use crate::error::Disconnect;
+use crate::error::{Disconnect, MalformedMessage};
 use crate::frame::Framer;
 use message::Incoming;
 
-pub(crate) use routes::{Event, Route, Routes};
+pub(crate) use calls::{Calls, Reply};
+pub(crate) use fate::Fate;
+pub(crate) use message::{Id, Service, request, tagged};
+pub(crate) use outbox::Outbox;
+pub(crate) use routes::{Feed, Route, Routes};
 
 /// Bytes asked of the stream at a time.
 const READ_SIZE: usize = 64 * 1024;
 
-/// Why the connection ended, once it has: the first cause counts, later ones are its echoes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Fate(Arc<OnceLock<Disconnect>>);
+/// What all parts of a connection share.
+#[derive(Debug, Clone)]
+pub(crate) struct Wire {
+    pub(crate) outbox: Outbox,
+    pub(crate) calls: Calls,
+    pub(crate) routes: Routes,
+    pub(crate) fate: Fate,
+    heard: Heard,
+    /// What became of the announcement with which the connection begins.
+    greeted: Arc<watch::Sender<bool>>,
+}
 
-impl Fate {
-    /// Records a cause and returns the one that counts.
-    fn seal(&self, cause: Disconnect) -> Disconnect {
-        self.0.get_or_init(|| cause).clone()
+/// When the last bytes came.
+#[derive(Debug, Clone)]
+struct Heard {
+    began: Instant,
+    millis: Arc<AtomicU64>,
+}
+
+impl Heard {
+    fn now(&self) {
+        let millis = self.began.elapsed().as_millis();
+        let millis = millis.try_into().unwrap_or(u64::MAX);
+        self.millis.store(millis, Ordering::Relaxed);
     }
 
-    /// The cause, if the transport saw one.
-    pub(crate) fn cause(&self) -> Option<Disconnect> {
-        self.0.get().cloned()
+    fn last(&self) -> Instant {
+        self.began + Duration::from_millis(self.millis.load(Ordering::Relaxed))
     }
 }
 
-/// Makes the two ends that `jsonrpsee` drives out of a connected stream.
-///
-/// Starts a task that owns the writing half, so it must be called on a tokio runtime.
-pub(crate) fn split<S>(
-    stream: S,
-    message_limit: usize,
-    routes: Routes,
-    fate: Fate,
-) -> (Sender, Receiver<S>)
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-{
-    let (read, write) = tokio::io::split(stream);
-    // One request in hand is enough to keep the socket busy, and makes callers feel its pace.
-    let (requests, from_requests) = mpsc::channel(1);
-    // Unbounded, because the receiver must not wait for the writer: a server that has a backlog
-    // for us does not read, so a big request can only leave while we go on reading. The server
-    // paces this queue itself, with a probe every few seconds.
-    let (answers, from_answers) = mpsc::unbounded_channel();
-    let writer = tokio::spawn(write_all(write, from_requests, from_answers, fate.clone()));
-    let sender = Sender {
-        requests,
-        fate: fate.clone(),
-        _writer: Writer(writer.abort_handle()),
-    };
-    let receiver = Receiver {
-        read,
-        framer: Framer::with_limit(message_limit),
-        answers,
-        routes,
-        fate,
-        _writer: Writer(writer.abort_handle()),
-    };
-    (sender, receiver)
-}
+impl Wire {
+    /// Makes a connection of a stream, and its receiving end for whoever matches replies.
+    ///
+    /// Starts a task that owns the writing half, so it must be called on a tokio runtime. Its first
+    /// message asks the server to announce changes of its databases: without that it would not
+    /// answer calls that were canceled (facts of `ovsdb/jsonrpc-server.c`), and close the connection
+    /// when a schema changes instead of canceling its monitors.
+    pub(crate) fn open<S>(stream: S, message_limit: usize) -> (Self, Receiver<S>)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (read, write) = tokio::io::split(stream);
+        let fate = Fate::new();
+        let wire = Self {
+            outbox: Outbox::open(write, fate.clone()),
+            calls: Calls::default(),
+            routes: Routes::default(),
+            fate,
+            heard: Heard {
+                began: Instant::now(),
+                millis: Arc::default(),
+            },
+            greeted: Arc::new(watch::Sender::new(false)),
+        };
+        // The queue was made a moment ago and has no end yet.
+        drop(wire.ask(Service::Greeting, "set_db_change_aware", &[true]));
+        let receiver = Receiver {
+            read,
+            framer: Framer::with_limit(message_limit),
+            wire: wire.clone(),
+        };
+        (wire, receiver)
+    }
 
-/// Writes what the two queues hold until both are closed or the stream fails.
-async fn write_all<S: AsyncWrite>(
-    mut write: WriteHalf<S>,
-    mut requests: mpsc::Receiver<String>,
-    mut answers: mpsc::UnboundedReceiver<String>,
-    fate: Fate,
-) {
-    loop {
-        let message = tokio::select! {
+    /// Waits until the server has answered for the first time.
+    pub(crate) async fn greeted(&self) -> Result<(), Disconnect> {
+        let mut greeted = self.greeted.subscribe();
+        tokio::select! {
             biased;
-            Some(answer) = answers.recv() => answer,
-            Some(request) = requests.recv() => request,
-            else => break,
-        };
-        let written = async {
-            write.write_all(message.as_bytes()).await?;
-            write.flush().await
-        };
-        if let Err(error) = written.await {
-            fate.seal(Disconnect::Write {
-                source: Arc::new(error),
-            });
-            break;
+            _ = greeted.wait_for(|greeted| *greeted) => Ok(()),
+            cause = self.fate.ended() => Err(cause),
+        }
+    }
+
+    /// Asks for a sign of life whenever nothing was heard for `interval`, and ends the connection
+    /// when nothing is heard for another one.
+    pub(crate) async fn probe(self, interval: Duration) {
+        let mut probed = None;
+        loop {
+            let last = self.heard.last();
+            let deadline = probed.filter(|probed| *probed > last).unwrap_or(last) + interval;
+            if tokio::time::timeout_at(deadline, self.fate.ended())
+                .await
+                .is_ok()
+            {
+                return;
+            }
+            let last = self.heard.last();
+            match probed {
+                _ if last + interval > Instant::now() => probed = None,
+                Some(probed) if probed > last => {
+                    let silence = last.elapsed();
+                    self.fate.seal(Disconnect::Unresponsive { silence });
+                    return;
+                }
+                _ => {
+                    if self.ask(Service::Probe, "echo", &[(); 0]).is_err() {
+                        return;
+                    }
+                    probed = Some(Instant::now());
+                }
+            }
         }
     }
 }
 
-/// Ends the writer when dropped. Both ends hold one, for the connection is over when either goes.
-///
-/// The writer may be stuck then, in a write to a peer that does not read, and the sending end
-/// behind it: neither would come to notice that the receiving end is gone.
-struct Writer(AbortHandle);
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// The sending end.
-pub(crate) struct Sender {
-    requests: mpsc::Sender<String>,
-    fate: Fate,
-    _writer: Writer,
-}
+/// The sending end, as `jsonrpsee` drives it.
+pub(crate) struct Sender(pub(crate) Wire);
 
 impl TransportSenderT for Sender {
     type Error = Disconnect;
 
     async fn send(&mut self, message: String) -> Result<(), Disconnect> {
-        let message = message::outgoing(&message).map_err(|source| Disconnect::Abandoned {
-            reason: format!("a request cannot be rewritten: {source}"),
+        let Self(wire) = self;
+        let outgoing = message::outgoing(&message).ok_or_else(|| Disconnect::Abandoned {
+            reason: format!("a request cannot be rewritten: {message}"),
         })?;
-        let sent = self.requests.send(message).await;
-        sent.map_err(|_| self.fate.seal(Disconnect::Closed))
+        let given_up = wire.calls.sent(outgoing.tag, outgoing.id);
+        wire.outbox.send(outgoing.text).await?;
+        if given_up {
+            wire.cancel(outgoing.id)?;
+        }
+        Ok(())
+    }
+}
+
+impl Wire {
+    /// Makes a request for whose reply nobody waits.
+    pub(crate) fn ask(
+        &self,
+        service: Service,
+        method: &str,
+        params: &[impl Serialize],
+    ) -> Result<(), Disconnect> {
+        self.put(Id::Service(service), method, params)
+    }
+
+    /// Asks the server to give up a transaction; it answers the transaction itself then.
+    pub(crate) fn cancel(&self, id: u64) -> Result<(), Disconnect> {
+        self.put(Id::None, "cancel", &[id])
+    }
+
+    fn put(&self, id: Id, method: &str, params: &[impl Serialize]) -> Result<(), Disconnect> {
+        let params = to_raw_value(params).expect("names and numbers have a JSON form");
+        self.outbox.push(request(id, method, &params))
     }
 }
 
@@ -139,33 +190,86 @@ impl TransportSenderT for Sender {
 pub(crate) struct Receiver<S> {
     read: ReadHalf<S>,
     framer: Framer,
-    answers: mpsc::UnboundedSender<String>,
-    routes: Routes,
-    fate: Fate,
-    _writer: Writer,
+    wire: Wire,
 }
 
 impl<S> Drop for Receiver<S> {
     fn drop(&mut self) {
-        self.routes.close();
+        let cause = self.wire.fate.seal(Disconnect::Abandoned {
+            reason: "its runtime was shut down".to_owned(),
+        });
+        self.wire.routes.close(&cause);
+        self.wire.calls.clear();
+    }
+}
+
+/// A reply to a call, and its caller if that waits in [`Calls`].
+struct Settled<'a> {
+    id: u64,
+    caller: Option<oneshot::Sender<Reply>>,
+    reply: Result<&'a RawValue, &'a RawValue>,
+}
+
+impl Wire {
+    /// Deals with a message. Only the reply to a call is handed on.
+    fn take<'a>(&self, frame: &'a [u8]) -> Result<Option<Settled<'a>>, Disconnect> {
+        match Incoming::parse(frame).map_err(|malformed| malformed.of(frame))? {
+            Incoming::Reply {
+                id: Id::Call(id),
+                reply,
+            } => match self.calls.settle(id) {
+                Some(caller) => return Ok(Some(Settled { id, caller, reply })),
+                None => return Err(Disconnect::UnexpectedReply { id }),
+            },
+            Incoming::Reply {
+                id: Id::Service(Service::Greeting),
+                ..
+            } => {
+                // An old server that does not know the request is no worse a server.
+                self.greeted.send_replace(true);
+            }
+            Incoming::Reply { .. } => {}
+            // The writer is gone only when the connection is about to end anyway.
+            Incoming::Request { answer } => drop(self.outbox.push(answer)),
+            Incoming::Notification { method, params } => self.routes.deliver(&method, params),
+        }
+        Ok(None)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite> Receiver<S> {
-    /// Reads up to the next reply; everything else is dealt with on the way.
+    /// Hands replies to the callers that wait for them until the connection ends.
+    pub(crate) async fn serve(mut self) {
+        let cause = loop {
+            if let Err(cause) = self.serve_one().await {
+                break cause;
+            }
+        };
+        self.wire.fate.seal(cause);
+    }
+
+    async fn serve_one(&mut self) -> Result<(), Disconnect> {
+        let frame = self.next_frame().await?;
+        let Some(Settled { caller, reply, .. }) = self.wire.take(&frame)? else {
+            return Ok(());
+        };
+        let reply = match reply {
+            Ok(result) => Ok(result.to_owned()),
+            Err(error) => Err(serde_json::from_str(error.get())
+                .map_err(|error| MalformedMessage::from(error).of(&frame))?),
+        };
+        // The caller may have given up.
+        drop(caller.map(|caller| caller.send(reply)));
+        Ok(())
+    }
+
+    /// Reads up to the next reply, which is rewritten for `jsonrpsee`.
     async fn next_reply(&mut self) -> Result<String, Disconnect> {
         loop {
             let frame = self.next_frame().await?;
-            let bytes = frame.len();
-            let incoming = Incoming::parse(&frame).map_err(|malformed| Disconnect::Malformed {
-                bytes,
-                source: Arc::new(malformed),
-            })?;
-            match incoming {
-                Incoming::Reply(reply) => return Ok(reply),
-                // The writer is gone only when the connection is about to end anyway.
-                Incoming::Request { answer } => drop(self.answers.send(answer)),
-                Incoming::Notification { method, params } => self.routes.deliver(&method, params),
+            if let Some(Settled { id, reply, .. }) = self.wire.take(&frame)? {
+                return message::for_jsonrpsee(id, reply)
+                    .map_err(|error| MalformedMessage::from(error).of(&frame));
             }
         }
     }
@@ -177,14 +281,18 @@ impl<S: AsyncRead + AsyncWrite> Receiver<S> {
             }
             let room = self.framer.room();
             room.reserve(READ_SIZE);
-            match self.read.read_buf(room).await {
+            let read = tokio::select! {
+                read = self.read.read_buf(room) => read,
+                cause = self.wire.fate.ended() => return Err(cause),
+            };
+            match read {
                 Ok(0) => {
                     return Err(match self.framer.unfinished() {
                         0 => Disconnect::Closed,
                         bytes => Disconnect::Truncated { bytes },
                     });
                 }
-                Ok(_) => {}
+                Ok(_) => self.wire.heard.now(),
                 Err(error) => {
                     return Err(Disconnect::Read {
                         source: Arc::new(error),
@@ -201,7 +309,17 @@ impl<S: AsyncRead + AsyncWrite + Send + 'static> TransportReceiverT for Receiver
     async fn receive(&mut self) -> Result<ReceivedMessage, Disconnect> {
         match self.next_reply().await {
             Ok(reply) => Ok(ReceivedMessage::Text(reply)),
-            Err(cause) => Err(self.fate.seal(cause)),
+            Err(cause) => Err(self.wire.fate.seal(cause)),
+        }
+    }
+}
+
+impl MalformedMessage {
+    /// The end of the connection on which the message came.
+    fn of(self, frame: &[u8]) -> Disconnect {
+        Disconnect::Malformed {
+            bytes: frame.len(),
+            source: Arc::new(self),
         }
     }
 }

@@ -8,3 +8,5 @@ mod row;
 pub use atom::{Atom, AtomType};
 pub use datum::Datum;
 pub use row::Row;
+
+pub(crate) use row::ColumnNames;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ovsdb_client::frame::Framer;
 use ovsdb_client::value::Row;
 use ovsdb_client::{
-    CallError, Client, Disconnect, Monitor, MonitorEnded, MonitorTable, Schema, Transaction,
+    CallError, Client, Disconnect, Event, Monitor, MonitorEnded, MonitorTable, Schema, Transaction,
     WaitError,
 };
 use serde_json::Value;
@@ -48,7 +48,12 @@ impl Peer {
     async fn read(&mut self) -> Option<String> {
         loop {
             if let Some(message) = self.framer.next_frame().unwrap() {
-                return Some(String::from_utf8(message).unwrap());
+                let message = String::from_utf8(message).unwrap();
+                // How every connection begins; nobody waits for an answer.
+                if message == GREETING {
+                    continue;
+                }
+                return Some(message);
             }
             let mut bytes = vec![0; 4096];
             match timeout(SOON, self.stream.read(&mut bytes))
@@ -83,6 +88,9 @@ impl Peer {
     }
 }
 
+/// The first message of every connection.
+const GREETING: &str = r#"{"method":"set_db_change_aware","params":[true],"id":"greeting"}"#;
+
 /// An error and all its sources, as a program would print them.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let sources = std::iter::successors(Some(error), |&error| error.source());
@@ -103,9 +111,7 @@ async fn every_misbehaviour_has_its_error() {
         ),
         (
             br#"{"id":77,"result":[],"error":null}"#,
-            format!(
-                "{gone} / the server sent an unexpected reply: request ID=77 is not a pending call"
-            ),
+            format!("{gone} / the server sent an unexpected reply, to request 77"),
         ),
         (
             br#"{"id":[#],"result":[],"error":null}"#,
@@ -313,28 +319,26 @@ async fn monitor() -> (Client, Peer, Monitor) {
     let tables = [MonitorTable::new("T")];
     let reply = br#"{"id":#,"error":null,"result":[false,"00000000-0000-0000-0000-000000000000",
         {"T":{"00000000-0000-0000-0000-000000000001":{"initial":{"n":1}}}}]}"#;
-    let (monitor, ()) = tokio::join!(
-        Monitor::start(&client, &schema, &tables),
-        peer.answer(reply)
-    );
+    let (monitor, ()) = tokio::join!(client.monitor_as(&schema, &tables), peer.answer(reply));
     (client, peer, monitor.unwrap())
 }
 
 /// An `update3` that sets `n` of the one row.
 fn update(n: i64) -> String {
     format!(
-        r#"{{"id":null,"method":"update3","params":["monitor-0","0",
+        r#"{{"id":null,"method":"update3","params":["monitor-0","00000000-0000-0000-0000-000000000000",
             {{"T":{{"00000000-0000-0000-0000-000000000001":{{"modify":{{"n":{n}}}}}}}}}]}}"#
     )
 }
 
 fn n(monitor: &Monitor) -> Option<i64> {
-    monitor.rows("T").next()?.1.i64("n")
+    monitor.snapshot().rows("T").next()?.1.i64("n")
 }
 
 #[tokio::test]
 async fn no_number_of_updates_is_too_many_and_none_is_lost() {
-    let (client, mut peer, mut monitor) = monitor().await;
+    let (client, mut peer, monitor) = monitor().await;
+    let (before, mut changes) = monitor.subscribe();
     let script = async {
         let stray = r#"{"id":null,"method":"update3","params":["monitor-9","0",{}]}"#;
         peer.write(stray).await;
@@ -346,34 +350,71 @@ async fn no_number_of_updates_is_too_many_and_none_is_lost() {
     };
     let (dbs, ()) = tokio::join!(client.list_dbs(), script);
     dbs.unwrap();
+    assert_eq!(n(&monitor), Some(4999), "updates come before the reply");
     assert_eq!(
-        n(&monitor),
+        before.rows("T").next().unwrap().1.i64("n"),
         Some(1),
-        "the view changes only when it is told to"
+        "a snapshot stays as it was"
     );
-    assert_eq!(
-        monitor.catch_up().len(),
-        5001,
-        "the initial contents and every update"
-    );
-    assert_eq!(n(&monitor), Some(4999));
+    for expected in 0..5000 {
+        match changes.try_next() {
+            Some(Event::Changes(changes)) => {
+                assert_eq!(
+                    changes.rows[0].new.as_ref().unwrap().i64("n"),
+                    Some(expected)
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(changes.try_next().is_none());
 }
 
 #[tokio::test]
-async fn a_wait_takes_no_more_than_it_needs() {
-    let (_client, mut peer, mut monitor) = monitor().await;
+async fn a_subscriber_that_is_too_slow_is_told_the_state_instead() {
+    let (client, mut peer, monitor) = monitor().await;
+    let (_, mut slow) = monitor.subscribe_with_capacity(4);
+    let (_, mut fast) = monitor.subscribe_with_capacity(10);
+    let script = async {
+        for n in 0..10 {
+            peer.write(update(n)).await;
+        }
+        peer.answer(br#"{"id":#,"result":[],"error":null}"#).await;
+    };
+    let (dbs, ()) = tokio::join!(client.list_dbs(), script);
+    dbs.unwrap();
+    match slow.next().await.unwrap() {
+        Event::Resync(now) => assert_eq!(now.rows("T").next().unwrap().1.i64("n"), Some(9)),
+        other => panic!("{other:?}"),
+    }
+    assert!(slow.try_next().is_none());
+    for _ in 0..10 {
+        assert!(matches!(fast.try_next(), Some(Event::Changes(_))));
+    }
+    let script = async {
+        peer.write(update(10)).await;
+        peer.answer(br#"{"id":#,"result":[],"error":null}"#).await;
+    };
+    let (dbs, ()) = tokio::join!(client.list_dbs(), script);
+    dbs.unwrap();
+    match slow.next().await.unwrap() {
+        Event::Changes(changes) => {
+            assert_eq!(changes.rows[0].old.as_ref().unwrap().i64("n"), Some(9));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_what_it_saw_or_with_its_deadline() {
+    let (_client, mut peer, monitor) = monitor().await;
     peer.write(update(2)).await;
-    peer.write(update(3)).await;
     let deadline = Instant::now() + SOON;
-    let seen = monitor.wait_until(deadline, |view| {
-        view.rows("T")
-            .find(|(_, row)| row.i64("n") == Some(2))
-            .map(drop)
+    let seen = monitor.wait_until(deadline, |now| {
+        let mut rows = now.rows("T").map(|(_, row)| row.i64("n"));
+        rows.find(|n| *n == Some(2)).map(drop)
     });
     seen.await.unwrap();
-    assert_eq!(n(&monitor), Some(2));
-    let changes = monitor.next().await.unwrap();
-    assert_eq!(changes.rows[0].new.as_ref().unwrap().i64("n"), Some(3));
 
     let soon = Instant::now() + Duration::from_millis(20);
     let error = monitor.wait_until(soon, |_| None::<()>).await.unwrap_err();
@@ -388,14 +429,20 @@ async fn a_monitor_ends_with_a_reason_and_stays_ended() {
             "the server canceled the monitor",
         ),
         (
-            r#"{"id":null,"method":"update3","params":["monitor-0","0",[]]}"#,
-            "an update cannot be understood: invalid type: sequence, expected a map at line 1 column 17",
+            r#"{"id":null,"method":"update3","params":["monitor-0","00000000-0000-0000-0000-000000000000",[]]}"#,
+            "an update cannot be understood: invalid type: sequence, expected an object with the \
+             updates of each table",
         ),
         (
-            r#"{"id":null,"method":"update3","params":["monitor-0","0",
+            r#"{"id":null,"method":"update3","params":["monitor-0","00000000-0000-0000-0000-000000000000",
                 {"T":{"00000000-0000-0000-0000-000000000002":{"delete":null}}}]}"#,
-            "an update does not fit the view / a change of row \
+            "an update does not fit the rows / a change of row \
              00000000-0000-0000-0000-000000000002 of table T, which is not there",
+        ),
+        (
+            r#"{"id":null,"method":"update3","params":["monitor-0","00000000-0000-0000-0000-000000000000",
+                {"U":{}}]}"#,
+            "an update cannot be understood: table U is not monitored",
         ),
         (
             "]",
@@ -403,29 +450,29 @@ async fn a_monitor_ends_with_a_reason_and_stays_ended() {
         ),
     ];
     for (message, expected) in cases {
-        let (_client, mut peer, mut monitor) = monitor().await;
-        monitor.next().await.unwrap();
+        let (_client, mut peer, monitor) = monitor().await;
+        let (_, mut changes) = monitor.subscribe();
         peer.write(message).await;
         for _ in 0..2 {
-            let ended = timeout(SOON, monitor.next()).await.unwrap().unwrap_err();
+            let ended = timeout(SOON, changes.next()).await.unwrap().unwrap_err();
             assert!(chain(&ended).starts_with(expected), "{}", chain(&ended));
         }
-        assert_eq!(monitor.catch_up(), []);
-        assert_eq!(n(&monitor), Some(1), "the last view can still be read");
+        assert!(changes.try_next().is_none());
+        assert_eq!(n(&monitor), Some(1), "the last rows can still be read");
     }
 }
 
 #[tokio::test]
 async fn a_reply_to_nothing_ends_the_monitor_too() {
-    let (_client, mut peer, mut monitor) = monitor().await;
-    monitor.next().await.unwrap();
+    let (_client, mut peer, monitor) = monitor().await;
+    let (_, mut changes) = monitor.subscribe();
     peer.write(r#"{"id":99,"result":[],"error":null}"#).await;
-    let ended = timeout(SOON, monitor.next()).await.unwrap().unwrap_err();
+    let ended = timeout(SOON, changes.next()).await.unwrap().unwrap_err();
     assert!(
         matches!(
             ended,
             MonitorEnded::Disconnected {
-                source: Disconnect::UnexpectedReply { .. }
+                source: Disconnect::UnexpectedReply { id: 99 }
             }
         ),
         "{ended:?}"

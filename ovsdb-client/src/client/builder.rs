@@ -1,28 +1,25 @@
 //! How a connection is made.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonrpsee::core::client::ClientBuilder as RpcClientBuilder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::rpc::{Rpc, RpcLayer};
 use super::{Client, Connection};
 use crate::error::ConnectError;
 use crate::frame::DEFAULT_MESSAGE_LIMIT;
 use crate::remote::Remote;
-use crate::transport::{self, Fate, Routes};
-
-/// Bounds what the JSON-RPC client waits for on its own. It has one timeout for all calls while
-/// ours have one each, so its own is out of reach: a year.
-const BEYOND_ALL_DEADLINES: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+use crate::transport::Wire;
 
 /// The description of a connection; see [`Client::builder`].
 #[derive(Debug, Clone)]
 pub struct ClientBuilder {
     deadline: Duration,
     message_limit: usize,
+    probe_interval: Option<Duration>,
+    rpc_layer: RpcLayer,
 }
 
 impl Default for ClientBuilder {
@@ -30,6 +27,8 @@ impl Default for ClientBuilder {
         Self {
             deadline: Duration::from_secs(30),
             message_limit: DEFAULT_MESSAGE_LIMIT,
+            probe_interval: None,
+            rpc_layer: RpcLayer::default(),
         }
     }
 }
@@ -50,7 +49,23 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to a server.
+    /// Asks the server for a sign of life whenever nothing came from it for this long, and ends the
+    /// connection if nothing comes for as long again. `None`, the default, asks never; the server's
+    /// own probes are always answered.
+    #[must_use]
+    pub fn probe_interval(mut self, interval: Option<Duration>) -> Self {
+        self.probe_interval = interval;
+        self
+    }
+
+    /// Chooses what matches replies to requests. Default: [`RpcLayer::Jsonrpsee`].
+    #[must_use]
+    pub fn rpc_layer(mut self, layer: RpcLayer) -> Self {
+        self.rpc_layer = layer;
+        self
+    }
+
+    /// Connects to a server, and waits until it has spoken.
     ///
     /// # Errors
     ///
@@ -58,23 +73,37 @@ impl ClientBuilder {
     pub async fn connect(self, remote: &Remote) -> Result<Client, ConnectError> {
         let deadline = self.deadline;
         let connected = tokio::time::timeout(deadline, self.open(remote)).await;
-        let remote = remote.clone();
-        match connected {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(source)) => Err(ConnectError::Refused { remote, source }),
-            Err(_) => Err(ConnectError::Timeout { remote, deadline }),
-        }
+        connected.unwrap_or_else(|_| {
+            Err(ConnectError::Timeout {
+                remote: remote.clone(),
+                deadline,
+            })
+        })
     }
 
-    async fn open(self, remote: &Remote) -> io::Result<Client> {
-        Ok(match remote {
-            Remote::Unix(path) => self.from_stream(UnixStream::connect(path).await?),
+    async fn open(self, remote: &Remote) -> Result<Client, ConnectError> {
+        let refused = |source| ConnectError::Refused {
+            remote: remote.clone(),
+            source,
+        };
+        let client = match remote {
+            Remote::Unix(path) => {
+                self.from_stream(UnixStream::connect(path).await.map_err(refused)?)
+            }
             Remote::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
+                let address = (host.as_str(), *port);
+                let stream = TcpStream::connect(address).await.map_err(refused)?;
+                stream.set_nodelay(true).map_err(refused)?;
                 self.from_stream(stream)
             }
-        })
+        };
+        // Behind TLS a server that refuses our certificate says so only now.
+        let greeted = client.connection.wire.greeted().await;
+        greeted.map_err(|source| ConnectError::Silent {
+            remote: remote.clone(),
+            source,
+        })?;
+        Ok(client)
     }
 
     /// Speaks over a stream that is connected already.
@@ -86,14 +115,13 @@ impl ClientBuilder {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let (routes, fate) = (Routes::default(), Fate::default());
-        let (sender, receiver) =
-            transport::split(stream, self.message_limit, routes.clone(), fate.clone());
-        let rpc = RpcClientBuilder::new()
-            .request_timeout(BEYOND_ALL_DEADLINES)
-            .build_with_tokio(sender, receiver);
+        let (wire, receiver) = Wire::open(stream, self.message_limit);
+        let rpc = Rpc::start(self.rpc_layer, &wire, receiver);
+        if let Some(interval) = self.probe_interval {
+            tokio::spawn(wire.clone().probe(interval));
+        }
         Client {
-            connection: Arc::new(Connection { rpc, routes, fate }),
+            connection: Arc::new(Connection { rpc, wire }),
             deadline: self.deadline,
         }
     }

@@ -6,20 +6,26 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::MonitorError;
-use crate::schema::{ColumnType, Schema};
+use crate::replica::{IndexKey, Layout, Layouts};
+use crate::schema::Schema;
 use crate::transaction::Condition;
 
 /// A table to follow: all its columns and rows, unless restricted.
 ///
 /// ```
 /// # use ovsdb_client::{Condition, MonitorTable};
-/// MonitorTable::new("Interface").columns(["name", "ofport"]).condition(Condition::eq("type", "geneve"));
+/// MonitorTable::new("Interface")
+///     .columns(["name", "ofport", "external_ids"])
+///     .condition(Condition::eq("type", "geneve"))
+///     .index_key("external_ids", "iface-id");
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct MonitorTable {
     table: String,
     columns: Option<Vec<String>>,
     conditions: Vec<Condition>,
+    indexes: Vec<IndexKey>,
+    optional: bool,
 }
 
 impl MonitorTable {
@@ -29,6 +35,8 @@ impl MonitorTable {
             table: table.into(),
             columns: None,
             conditions: Vec::new(),
+            indexes: Vec::new(),
+            optional: false,
         }
     }
 
@@ -46,12 +54,46 @@ impl MonitorTable {
         self.conditions.push(condition);
         self
     }
+
+    /// Lets [`Snapshot::find`](crate::Snapshot::find) look up these columns without a search. The
+    /// indexes of the schema are there without asking.
+    #[must_use]
+    pub fn index<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Self {
+        let columns = columns.into_iter().map(Into::into).collect();
+        self.indexes.push(IndexKey::Columns(columns));
+        self
+    }
+
+    /// Lets [`Snapshot::find_key`](crate::Snapshot::find_key) look up the value under a key of a map
+    /// column without a search.
+    #[must_use]
+    pub fn index_key(mut self, column: impl Into<String>, key: impl Into<String>) -> Self {
+        self.indexes.push(IndexKey::MapKey {
+            column: column.into(),
+            key: key.into(),
+        });
+        self
+    }
+
+    /// Does without the table, or any of its columns, where the server's schema lacks them; by
+    /// default that is an error.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// Name of the table.
+    pub fn name(&self) -> &str {
+        &self.table
+    }
+
+    pub(super) fn set_conditions(&mut self, conditions: &[Condition]) {
+        self.conditions = conditions.to_vec();
+    }
 }
 
-/// The columns of each monitored table.
-pub(super) type Columns = BTreeMap<Arc<str>, BTreeMap<Arc<str>, ColumnType>>;
-
-/// The third parameter of `monitor_cond_since`: one or more requests per table.
+/// What is asked of the server: one or more requests per table.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(super) struct MonitorRequests(BTreeMap<String, Vec<MonitorRequest>>);
@@ -65,50 +107,91 @@ struct MonitorRequest {
 }
 
 impl MonitorRequests {
-    /// Works out what to ask for, and the types of what will come.
+    /// Works out what to ask for, and what the rows that will come look like.
     pub(super) fn plan(
         schema: &Schema,
         tables: &[MonitorTable],
-    ) -> Result<(Self, Columns), MonitorError> {
+    ) -> Result<(Self, Layouts), MonitorError> {
         let mut requests: BTreeMap<String, Vec<MonitorRequest>> = BTreeMap::new();
-        let mut columns = Columns::new();
-        for MonitorTable {
-            table,
-            columns: wanted,
-            conditions,
-        } in tables
-        {
-            let Some(table_schema) = schema.table(table) else {
+        let mut columns: BTreeMap<&str, BTreeMap<_, _>> = BTreeMap::new();
+        for wanted in tables {
+            let name = &wanted.table;
+            let Some(table) = schema.table(name) else {
+                if wanted.optional {
+                    continue;
+                }
                 return Err(MonitorError::UnknownTable {
                     database: schema.name().to_owned(),
-                    table: table.clone(),
+                    table: name.clone(),
                 });
             };
-            let wanted = match wanted {
-                Some(wanted) => wanted.clone(),
-                None => table_schema
-                    .columns()
-                    .map(|(name, _)| name.to_owned())
-                    .collect(),
+            let names: Vec<_> = match &wanted.columns {
+                Some(names) => names.iter().map(String::as_str).collect(),
+                None => table.columns().map(|(name, _)| name).collect(),
             };
-            let types = columns.entry(table.as_str().into()).or_default();
-            for name in &wanted {
-                let Some(column) = table_schema.column(name) else {
-                    return Err(MonitorError::UnknownColumn {
-                        database: schema.name().to_owned(),
-                        table: table.clone(),
-                        column: name.clone(),
-                    });
-                };
-                types.insert(name.as_str().into(), column.column_type().clone());
+            let types = columns.entry(name).or_default();
+            let mut present = Vec::new();
+            for column in names {
+                match table.column(column) {
+                    Some(known) => {
+                        types.insert(column, known.column_type());
+                        present.push(column.to_owned());
+                    }
+                    None if wanted.optional => {}
+                    None => {
+                        return Err(MonitorError::UnknownColumn {
+                            database: schema.name().to_owned(),
+                            table: name.clone(),
+                            column: column.to_owned(),
+                        });
+                    }
+                }
             }
-            let request = MonitorRequest {
-                columns: wanted,
-                conditions: conditions.clone(),
-            };
-            requests.entry(table.clone()).or_default().push(request);
+            requests
+                .entry(name.clone())
+                .or_default()
+                .push(MonitorRequest {
+                    columns: present,
+                    conditions: wanted.conditions.clone(),
+                });
         }
-        Ok((Self(requests), columns))
+        let layouts = columns.into_iter().map(|(name, columns)| {
+            let of_schema = schema
+                .table(name)
+                .into_iter()
+                .flat_map(|table| table.indexes());
+            let of_schema = of_schema.map(|columns| IndexKey::Columns(columns.clone()));
+            let asked_for = tables.iter().filter(|wanted| wanted.table == name);
+            let asked_for = asked_for.flat_map(|wanted| wanted.indexes.iter().cloned());
+            let layout = Layout::new(columns, of_schema.chain(asked_for));
+            (name.into(), Arc::new(layout))
+        });
+        let layouts = layouts.collect();
+        Ok((Self(requests), layouts))
+    }
+
+    /// The third parameter of `monitor_cond_change`: other conditions for a table.
+    pub(super) fn change<'a>(
+        table: &'a str,
+        conditions: &'a [Condition],
+    ) -> impl Serialize + 'a + use<'a> {
+        #[derive(Serialize)]
+        struct Where<'a> {
+            r#where: &'a [Condition],
+        }
+
+        BTreeMap::from([(
+            table,
+            [Where {
+                r#where: conditions,
+            }],
+        )])
+    }
+
+    /// Whether some rows are to be left out.
+    pub(super) fn have_conditions(&self) -> bool {
+        let mut requests = self.0.values().flatten();
+        requests.any(|request| !request.conditions.is_empty())
     }
 }
 
@@ -130,28 +213,34 @@ mod tests {
             MonitorTable::new("Cat").condition(Condition::eq("age", 1)),
             MonitorTable::new("Cat").columns(["name"]),
         ];
-        let (requests, columns) = MonitorRequests::plan(&schema(), &tables).unwrap();
+        let (requests, layouts) = MonitorRequests::plan(&schema(), &tables).unwrap();
         assert_eq!(
             serde_json::to_string(&requests).unwrap(),
             r#"{"Cat":[{"columns":["age","name"],"where":[["age","==",1]]},{"columns":["name"]}]}"#
         );
-        assert_eq!(columns["Cat"].len(), 2);
+        assert_eq!(layouts.len(), 1);
+        assert!(requests.have_conditions());
     }
 
     #[test]
-    fn what_the_schema_lacks_is_named() {
-        let plan = |table| {
-            MonitorRequests::plan(&schema(), &[table])
-                .unwrap_err()
-                .to_string()
-        };
+    fn what_the_schema_lacks_is_named_or_left_out() {
+        let plan = |table| MonitorRequests::plan(&schema(), &[table]);
+        let error = |table| plan(table).unwrap_err().to_string();
         assert_eq!(
-            plan(MonitorTable::new("Dog")),
+            error(MonitorTable::new("Dog")),
             "database P has no table Dog"
         );
         assert_eq!(
-            plan(MonitorTable::new("Cat").columns(["fur"])),
+            error(MonitorTable::new("Cat").columns(["fur"])),
             "table Cat of database P has no column fur"
+        );
+        let (requests, _) = plan(MonitorTable::new("Dog").optional()).unwrap();
+        assert_eq!(serde_json::to_string(&requests).unwrap(), "{}");
+        let some = MonitorTable::new("Cat").columns(["fur", "name"]).optional();
+        let (requests, _) = plan(some).unwrap();
+        assert_eq!(
+            serde_json::to_string(&requests).unwrap(),
+            r#"{"Cat":[{"columns":["name"]}]}"#
         );
     }
 }

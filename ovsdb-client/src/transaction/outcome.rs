@@ -48,13 +48,38 @@ pub enum TransactError {
         /// What the operation was.
         operation: String,
     },
-    /// No result came. After a timeout or a lost connection the transaction may have committed.
-    #[error("the transaction has no result")]
+    /// Nothing was committed: the server refused the request as a whole, or never got it.
+    #[error("the transaction was not carried out")]
     Call {
         /// What happened instead.
-        #[from]
         source: CallError,
     },
+    /// No result came: the connection was lost, the deadline passed, or the reply made no sense.
+    /// The transaction may have committed. It is never repeated by this library; a caller who wants
+    /// to repeat it must make it harmless when it happens twice: insert rows under UUIDs of his own
+    /// ([`Transaction::insert_as`]), or wait for what must not be there yet.
+    #[error("whether the transaction was committed is unknown")]
+    Uncertain {
+        /// What happened instead of a result.
+        source: CallError,
+    },
+}
+
+impl From<CallError> for TransactError {
+    fn from(source: CallError) -> Self {
+        match &source {
+            // A canceled transaction may be under way through a cluster already.
+            CallError::Rpc { source: error, .. } if error.error == "canceled" => {
+                Self::Uncertain { source }
+            }
+            CallError::NotSent { .. } | CallError::Rpc { .. } | CallError::Encode { .. } => {
+                Self::Call { source }
+            }
+            CallError::Disconnected { .. }
+            | CallError::Timeout { .. }
+            | CallError::Decode { .. } => Self::Uncertain { source },
+        }
+    }
 }
 
 impl TransactError {
@@ -79,10 +104,8 @@ impl TransactError {
             Self::Call {
                 source: CallError::Rpc { source, .. },
             } => TransactErrorKind::from_name(&source.error),
-            Self::Call {
-                source: CallError::Encode { .. },
-            } => TransactErrorKind::Other,
-            Self::Call { .. } => TransactErrorKind::Undecided,
+            Self::Call { .. } => TransactErrorKind::Other,
+            Self::Uncertain { .. } => TransactErrorKind::Undecided,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The two dialects of JSON-RPC, and the way from one to the other.
+//! Messages, and the two dialects of JSON-RPC that they are written in.
 //!
 //! | | `jsonrpsee` (2.0) | OVSDB (1.0) |
 //! |---|---|---|
@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::error::{MalformedMessage, RpcError};
@@ -18,45 +18,122 @@ use crate::error::{MalformedMessage, RpcError};
 /// The code under which OVSDB errors travel through `jsonrpsee`; it has no meaning to OVSDB.
 const SERVER_ERROR: i32 = -32000;
 
-/// Rewrites a request or notification for the server.
-pub(super) fn outgoing(message: &str) -> Result<String, serde_json::Error> {
+/// Between a method and our number of a request on its way through `jsonrpsee`, which does not tell
+/// its callers the ids that it chooses.
+const TAG: char = '#';
+
+/// The id of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Id {
+    /// A request that somebody waits for.
+    Call(u64),
+    /// A request that the connection makes for itself.
+    Service(Service),
+    /// A notification, which has no reply.
+    None,
+}
+
+/// What a connection asks for by itself. Nobody waits for the replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Service {
+    /// The first request of the connection.
+    Greeting,
+    /// A sign of life is wanted.
+    Probe,
+    /// A monitor or a lock was dropped.
+    Farewell,
+}
+
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Call(id) => id.serialize(serializer),
+            Self::Service(service) => service.serialize(serializer),
+            Self::None => serializer.serialize_none(),
+        }
+    }
+}
+
+impl Id {
+    /// Reads the id of a reply; none if it is not one that this client gives.
+    fn of_reply(id: &RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Known {
+            Call(u64),
+            Service(Service),
+        }
+
+        Some(match serde_json::from_str(id.get()).ok()? {
+            Known::Call(id) => Self::Call(id),
+            Known::Service(service) => Self::Service(service),
+        })
+    }
+}
+
+/// Writes a request or a notification for the server. `params` must be a JSON array.
+pub(crate) fn request(id: Id, method: &str, params: &RawValue) -> String {
+    #[derive(Serialize)]
+    struct Request<'a> {
+        method: &'a str,
+        params: &'a RawValue,
+        id: Id,
+    }
+
+    let request = Request { method, params, id };
+    serde_json::to_string(&request).expect("names, numbers and JSON have a JSON form")
+}
+
+/// The method under which a request goes through `jsonrpsee`.
+pub(crate) fn tagged(method: &str, tag: u64) -> String {
+    format!("{method}{TAG}{tag}")
+}
+
+/// A request of `jsonrpsee`, rewritten for the server.
+#[derive(Debug, PartialEq)]
+pub(super) struct Outgoing {
+    pub(super) text: String,
+    /// Our number of it.
+    pub(super) tag: u64,
+    /// The id that `jsonrpsee` chose.
+    pub(super) id: u64,
+}
+
+/// Rewrites a request for the server; none if it is not one of ours.
+pub(super) fn outgoing(message: &str) -> Option<Outgoing> {
     #[derive(Deserialize)]
     struct Given<'a> {
         #[serde(borrow)]
         method: Cow<'a, str>,
         #[serde(borrow)]
-        params: Option<&'a RawValue>,
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-    }
-
-    #[derive(Serialize)]
-    struct Wanted<'a> {
-        method: &'a str,
         params: &'a RawValue,
-        id: Option<&'a RawValue>,
+        id: u64,
     }
 
-    let Given { method, params, id } = serde_json::from_str(message)?;
-    let none: &RawValue = serde_json::from_str("[]")?;
-    serde_json::to_string(&Wanted {
-        method: &method,
-        params: params.unwrap_or(none),
+    let Given { method, params, id } = serde_json::from_str(message).ok()?;
+    let (method, tag) = method.rsplit_once(TAG)?;
+    Some(Outgoing {
+        text: request(Id::Call(id), method, params),
+        tag: tag.parse().ok()?,
         id,
     })
 }
 
 /// A message from the server, sorted by kind.
 #[derive(Debug)]
-pub(super) enum Incoming {
-    /// A reply, rewritten for `jsonrpsee`.
-    Reply(String),
+pub(super) enum Incoming<'a> {
+    /// A reply: a result or an error.
+    Reply {
+        id: Id,
+        reply: Result<&'a RawValue, &'a RawValue>,
+    },
     /// A request, and what is to be answered.
     Request { answer: String },
     /// A notification.
     Notification {
-        method: String,
-        params: Box<RawValue>,
+        method: Cow<'a, str>,
+        params: &'a RawValue,
     },
 }
 
@@ -81,20 +158,21 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(json: D) -> Result<Option<&'a RawV
     <&RawValue>::deserialize(json).map(Some)
 }
 
-impl Incoming {
+impl<'a> Incoming<'a> {
     /// Sorts one message.
-    pub(super) fn parse(frame: &[u8]) -> Result<Self, MalformedMessage> {
+    pub(super) fn parse(frame: &'a [u8]) -> Result<Self, MalformedMessage> {
         let envelope: Envelope<'_> = serde_json::from_str(std::str::from_utf8(frame)?)?;
+        let reply = |id, reply| match Id::of_reply(id) {
+            Some(id) => Ok(Self::Reply { id, reply }),
+            None => Err(MalformedMessage::Kind),
+        };
         match envelope {
             Envelope {
                 method: Some(method),
                 params: Some(params),
                 id: None,
                 ..
-            } => Ok(Self::Notification {
-                method: method.into_owned(),
-                params: params.to_owned(),
-            }),
+            } => Ok(Self::Notification { method, params }),
             Envelope {
                 method: Some(method),
                 params: Some(params),
@@ -108,13 +186,13 @@ impl Incoming {
                 id: Some(id),
                 error: Some(error),
                 ..
-            } => Ok(Self::Reply(failure(id, error)?)),
+            } => reply(id, Err(error)),
             Envelope {
                 method: None,
                 id: Some(id),
                 result: Some(result),
                 ..
-            } => Ok(Self::Reply(success(id, result)?)),
+            } => reply(id, Ok(result)),
             _ => Err(MalformedMessage::Kind),
         }
     }
@@ -136,87 +214,92 @@ fn answer(method: &str, params: &RawValue, id: &RawValue) -> Result<String, serd
     serde_json::to_string(&Answer { result, error, id })
 }
 
-/// An id of a kind that `jsonrpsee` can read; another one would end its task without a word.
-fn reply_id(id: &RawValue) -> Result<&RawValue, MalformedMessage> {
-    match id.get().as_bytes() {
-        [b'"' | b'0'..=b'9', ..] => Ok(id),
-        _ => Err(MalformedMessage::Kind),
-    }
-}
-
-fn success(id: &RawValue, result: &RawValue) -> Result<String, MalformedMessage> {
+/// Writes a reply for `jsonrpsee`.
+pub(super) fn for_jsonrpsee(
+    id: u64,
+    reply: Result<&RawValue, &RawValue>,
+) -> Result<String, serde_json::Error> {
     #[derive(Serialize)]
-    struct Success<'a> {
+    struct Reply<'a> {
         jsonrpc: &'static str,
-        id: &'a RawValue,
-        result: &'a RawValue,
-    }
-
-    let id = reply_id(id)?;
-    Ok(serde_json::to_string(&Success {
-        jsonrpc: "2.0",
-        id,
-        result,
-    })?)
-}
-
-fn failure(id: &RawValue, error: &RawValue) -> Result<String, MalformedMessage> {
-    #[derive(Serialize)]
-    struct Failure<'a> {
-        jsonrpc: &'static str,
-        id: &'a RawValue,
-        error: ErrorObject<'a>,
+        id: u64,
+        #[serde(flatten)]
+        outcome: Outcome<'a>,
     }
 
     #[derive(Serialize)]
-    struct ErrorObject<'a> {
-        code: i32,
-        message: String,
-        /// The error as the server sent it; the caller reads it from here.
-        data: &'a RawValue,
+    #[serde(rename_all = "lowercase")]
+    enum Outcome<'a> {
+        Result(&'a RawValue),
+        Error {
+            code: i32,
+            message: String,
+            /// The error as the server sent it; the caller reads it from here.
+            data: &'a RawValue,
+        },
     }
 
-    let id = reply_id(id)?;
-    let message = serde_json::from_str::<RpcError>(error.get())?.error;
-    let error = ErrorObject {
-        code: SERVER_ERROR,
-        message,
-        data: error,
+    let outcome = match reply {
+        Ok(result) => Outcome::Result(result),
+        Err(error) => Outcome::Error {
+            code: SERVER_ERROR,
+            message: serde_json::from_str::<RpcError>(error.get())?.error,
+            data: error,
+        },
     };
-    Ok(serde_json::to_string(&Failure {
+    serde_json::to_string(&Reply {
         jsonrpc: "2.0",
         id,
-        error,
-    })?)
+        outcome,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
     #[test]
-    fn requests_lose_and_gain_the_members_that_ovsdb_wants() {
+    fn requests_have_the_members_that_ovsdb_wants() {
         let cases = [
             (
-                r#"{"jsonrpc":"2.0","id":3,"method":"list_dbs"}"#,
-                r#"{"method":"list_dbs","params":[],"id":3}"#,
+                Id::Call(3),
+                r#"{"method":"m","params":["a b", {"c":1}],"id":3}"#,
             ),
             (
-                r#"{"jsonrpc":"2.0","id":4,"method":"echo","params":["a b", {"c":1}]}"#,
-                r#"{"method":"echo","params":["a b", {"c":1}],"id":4}"#,
+                Id::Service(Service::Probe),
+                r#"{"method":"m","params":["a b", {"c":1}],"id":"probe"}"#,
             ),
             (
-                r#"{"jsonrpc":"2.0","method":"cancel","params":[4]}"#,
-                r#"{"method":"cancel","params":[4],"id":null}"#,
+                Id::None,
+                r#"{"method":"m","params":["a b", {"c":1}],"id":null}"#,
             ),
         ];
-        for (given, wanted) in cases {
-            assert_eq!(outgoing(given).unwrap(), wanted);
+        for (id, wanted) in cases {
+            assert_eq!(request(id, "m", raw(r#"["a b", {"c":1}]"#)), wanted);
         }
     }
 
     #[test]
-    fn replies_are_rewritten() {
+    fn requests_of_jsonrpsee_are_rewritten() {
+        let given = r#"{"jsonrpc":"2.0","id":4,"method":"echo#17","params":["a b"]}"#;
+        let wanted = Outgoing {
+            text: r#"{"method":"echo","params":["a b"],"id":4}"#.to_owned(),
+            tag: 17,
+            id: 4,
+        };
+        assert_eq!(outgoing(given), Some(wanted));
+        assert_eq!(
+            outgoing(r#"{"jsonrpc":"2.0","method":"a","params":[]}"#),
+            None
+        );
+    }
+
+    #[test]
+    fn replies_are_sorted_by_id_and_rewritten() {
         let cases = [
             (
                 r#"{"id":1,"result":{"a":null},"error":null}"#,
@@ -231,16 +314,27 @@ mod tests {
                 r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"canceled","data":"canceled"}}"#,
             ),
             (
-                r#"{"id":"x","error":{"error":"e","details":"d"}}"#,
-                r#"{"jsonrpc":"2.0","id":"x","error":{"code":-32000,"message":"e","data":{"error":"e","details":"d"}}}"#,
+                r#"{"id":1,"error":{"error":"e","details":"d"}}"#,
+                r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"e","data":{"error":"e","details":"d"}}}"#,
             ),
         ];
         for (given, wanted) in cases {
             match Incoming::parse(given.as_bytes()).unwrap() {
-                Incoming::Reply(reply) => assert_eq!(reply, wanted),
+                Incoming::Reply {
+                    id: Id::Call(id),
+                    reply,
+                } => assert_eq!(for_jsonrpsee(id, reply).unwrap(), wanted),
                 other => panic!("{given} is {other:?}"),
             }
         }
+        let probe = r#"{"id":"probe","result":[],"error":null}"#;
+        assert!(matches!(
+            Incoming::parse(probe.as_bytes()),
+            Ok(Incoming::Reply {
+                id: Id::Service(Service::Probe),
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -264,35 +358,23 @@ mod tests {
     }
 
     #[test]
-    fn notifications_are_told_by_their_null_or_absent_id() {
-        for given in [
-            r#"{"id":null,"method":"update3","params":[]}"#,
-            r#"{"method":"update3","params":[]}"#,
-        ] {
-            assert!(matches!(
-                Incoming::parse(given.as_bytes()).unwrap(),
-                Incoming::Notification { method, .. } if method == "update3"
-            ));
-        }
-    }
-
-    #[test]
-    fn everything_else_is_malformed() {
-        let cases: [&[u8]; 8] = [
+    fn what_is_no_message_is_refused() {
+        let cases: [&[u8]; 9] = [
             b"{}",
-            b"{]",
             br#"{"id":1}"#,
-            br#"{"id":[1],"result":1}"#,
-            br#"{"id":null,"result":1,"error":null}"#,
-            br#"{"method":"update3"}"#,
+            br#"{"method":"update3","id":null}"#,
+            br#"{"id":[1],"result":[],"error":null}"#,
+            br#"{"id":-1,"result":[],"error":null}"#,
+            br#"{"id":"unknown","result":[],"error":null}"#,
+            br#"{"id":null,"result":[],"error":null}"#,
             br#"{"method":7,"params":[]}"#,
-            b"{\"method\":\"\xff\"}",
+            b"{\"method\":\"\xff\",\"params\":[]}",
         ];
-        for given in cases {
+        for frame in cases {
             assert!(
-                Incoming::parse(given).is_err(),
+                Incoming::parse(frame).is_err(),
                 "{}",
-                String::from_utf8_lossy(given)
+                String::from_utf8_lossy(frame)
             );
         }
     }

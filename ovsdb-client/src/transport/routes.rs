@@ -6,85 +6,121 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
 
-/// Something that the server tells a monitor.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// The parameters of an `update3`.
-    Update(Box<RawValue>),
-    /// The server ended the monitor: `monitor_canceled`.
-    Canceled,
-}
+use crate::error::Disconnect;
+use crate::ownership::Ownership;
+use crate::replica::{MonitorEnded, Protocol, Replica};
 
-/// The monitors of one connection, by the id that they gave themselves.
+/// The monitors and locks of one connection.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Routes(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    last_id: AtomicU64,
-    /// The queues are unbounded: to drop an update is to hold a stale view without knowing, and to
-    /// wait for a slow consumer would stop the replies on the same connection. What a queue can
-    /// hold is what the server sends, at most the message limit each, while its consumer does not
-    /// look.
-    queues: Mutex<HashMap<String, mpsc::UnboundedSender<Event>>>,
+    next_monitor: AtomicU64,
+    targets: Mutex<Targets>,
 }
 
-impl Inner {
-    fn queues(&self) -> MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<Event>>> {
-        // No code that runs under the lock leaves the map half-changed.
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[derive(Debug, Default)]
+struct Targets {
+    /// By the id that the monitor gave itself.
+    monitors: HashMap<String, Feed>,
+    /// By name.
+    locks: HashMap<String, Ownership>,
 }
 
-/// The receiving end of one monitor's notifications. Dropping it closes the route.
+/// A replica, and the number of the session under which this connection feeds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Feed {
+    pub(crate) replica: Replica,
+    pub(crate) session: u64,
+}
+
+/// What a route is for.
+#[derive(Debug)]
+enum Target {
+    Monitor(String),
+    Lock(String),
+}
+
+/// Something that is open for notifications until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Route {
-    id: String,
-    queue: mpsc::UnboundedReceiver<Event>,
+    target: Target,
     routes: Routes,
 }
 
 impl Routes {
-    /// Opens a route under a new id; before the monitor is requested, so that nothing is missed.
-    pub(crate) fn open(&self) -> Route {
-        let number = self.0.last_id.fetch_add(1, Ordering::Relaxed);
+    fn targets(&self) -> MutexGuard<'_, Targets> {
+        // No code that runs under the lock leaves the maps half-changed.
+        self.0
+            .targets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the way to a replica under a new id; before the monitor is requested, so that nothing
+    /// is missed.
+    pub(crate) fn open_monitor(&self, feed: Feed) -> Route {
+        let number = self.0.next_monitor.fetch_add(1, Ordering::Relaxed);
         let id = format!("monitor-{number}");
-        let (sender, queue) = mpsc::unbounded_channel();
-        self.0.queues().insert(id.clone(), sender);
+        self.targets().monitors.insert(id.clone(), feed);
         Route {
-            id,
-            queue,
+            target: Target::Monitor(id),
             routes: self.clone(),
         }
     }
 
-    /// Queues a notification for the monitor that it names.
-    ///
-    /// One for a monitor that was dropped is no error: the server does not know yet. The lock
-    /// notifications (`locked`, `stolen`) end here as well, as this client takes no locks.
-    pub(super) fn deliver(&self, method: &str, params: Box<RawValue>) {
-        let queues = self.0.queues();
-        let Some(queue) = addressee(&params).and_then(|id| queues.get(&id)) else {
-            return tracing::debug!(method, "ignored a notification that nobody waits for");
-        };
-        let event = match method {
-            "update3" => Event::Update(params),
-            "monitor_canceled" => Event::Canceled,
-            _ => return tracing::debug!(method, "ignored a notification of unknown purpose"),
-        };
-        // The queue is closed only while its route is being dropped.
-        drop(queue.send(event));
+    /// Opens the way to a lock; nothing if there is one of that name already.
+    pub(crate) fn open_lock(&self, name: &str, ownership: Ownership) -> Option<Route> {
+        let mut targets = self.targets();
+        if targets.locks.contains_key(name) {
+            return None;
+        }
+        targets.locks.insert(name.to_owned(), ownership);
+        Some(Route {
+            target: Target::Lock(name.to_owned()),
+            routes: self.clone(),
+        })
     }
 
-    /// Closes all routes: nothing will come any more.
-    pub(super) fn close(&self) {
-        self.0.queues().clear();
+    /// Hands on a notification. One for somebody who is gone is no error: the server does not know
+    /// yet.
+    pub(super) fn deliver(&self, method: &str, params: &RawValue) {
+        let Some(addressee) = addressee(params) else {
+            return tracing::debug!(method, "ignored a notification for nobody");
+        };
+        let targets = self.targets();
+        let feed = targets.monitors.get(&addressee).cloned();
+        let lock = targets.locks.get(&addressee).cloned();
+        drop(targets);
+        match (method, Protocol::of_update(method), feed, lock) {
+            (_, Some(protocol), Some(Feed { replica, session }), _) => {
+                replica.update(session, protocol, params);
+            }
+            ("monitor_canceled", _, Some(Feed { replica, session }), _) => {
+                replica.fail(session, MonitorEnded::Canceled);
+            }
+            ("locked", _, _, Some(lock)) => lock.locked(),
+            ("stolen", _, _, Some(lock)) => lock.stolen(),
+            _ => tracing::debug!(method, addressee, "ignored a notification for nobody"),
+        }
+    }
+
+    /// Tells everybody that nothing will come any more.
+    pub(super) fn close(&self, cause: &Disconnect) {
+        let targets = std::mem::take(&mut *self.targets());
+        for Feed { replica, session } in targets.monitors.into_values() {
+            let source = cause.clone();
+            replica.fail(session, MonitorEnded::Disconnected { source });
+        }
+        for lock in targets.locks.into_values() {
+            lock.lost();
+        }
     }
 }
 
-/// The id that the parameters of a notification begin with, if it can be one of ours.
+/// The id or name that the parameters of a notification begin with, if it can be one of ours.
 fn addressee(params: &RawValue) -> Option<String> {
     let first = params.get().strip_prefix('[')?;
     // Only the first element is parsed; what follows may be megabytes.
@@ -92,64 +128,20 @@ fn addressee(params: &RawValue) -> Option<String> {
 }
 
 impl Route {
-    /// The id of the monitor.
+    /// The id of the monitor, or the name of the lock.
     pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The next event; `None` when the connection has ended.
-    pub(crate) async fn next(&mut self) -> Option<Event> {
-        self.queue.recv().await
-    }
-
-    /// The next event if it is here already.
-    pub(crate) fn try_next(&mut self) -> Result<Event, mpsc::error::TryRecvError> {
-        self.queue.try_recv()
+        match &self.target {
+            Target::Monitor(id) | Target::Lock(id) => id,
+        }
     }
 }
 
 impl Drop for Route {
     fn drop(&mut self) {
-        self.routes.0.queues().remove(&self.id);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn params(json: &str) -> Box<RawValue> {
-        serde_json::from_str(json).unwrap()
-    }
-
-    #[test]
-    fn a_notification_reaches_the_monitor_that_it_names() {
-        let routes = Routes::default();
-        let (mut first, mut second) = (routes.open(), routes.open());
-        routes.deliver("update3", params(r#"[ "monitor-1", "0", {}]"#));
-        routes.deliver("monitor_canceled", params(r#"["monitor-0"]"#));
-        for stray in ["[]", "{}", "[null]", r#"["monitor-7"]"#] {
-            routes.deliver("update3", params(stray));
+        let mut targets = self.routes.targets();
+        match &self.target {
+            Target::Monitor(id) => drop(targets.monitors.remove(id)),
+            Target::Lock(name) => drop(targets.locks.remove(name)),
         }
-        routes.deliver("update2", params(r#"["monitor-0", {}]"#));
-
-        assert!(
-            matches!(second.try_next(), Ok(Event::Update(params)) if params.get().ends_with("{}]"))
-        );
-        assert!(matches!(first.try_next(), Ok(Event::Canceled)));
-        assert!(first.try_next().is_err() && second.try_next().is_err());
-    }
-
-    #[test]
-    fn a_dropped_route_and_a_closed_one_end() {
-        let routes = Routes::default();
-        let (dropped, mut closed) = (routes.open(), routes.open());
-        drop(dropped);
-        assert_eq!(routes.0.queues().len(), 1);
-        routes.close();
-        assert_eq!(
-            closed.try_next().unwrap_err(),
-            mpsc::error::TryRecvError::Disconnected
-        );
     }
 }

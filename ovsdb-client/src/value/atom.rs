@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
@@ -161,6 +162,20 @@ impl PartialEq for Atom {
 }
 
 impl Eq for Atom {}
+
+impl Hash for Atom {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.rank().hash(state);
+        match self {
+            Self::Integer(integer) => integer.hash(state),
+            // `f64::total_cmp` calls two reals equal when their bits are.
+            Self::Real(real) => real.to_bits().hash(state),
+            Self::Boolean(boolean) => boolean.hash(state),
+            Self::String(string) | Self::NamedUuid(string) => string.hash(state),
+            Self::Uuid(uuid) => uuid.hash(state),
+        }
+    }
+}
 
 impl fmt::Display for Atom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

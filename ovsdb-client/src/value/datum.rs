@@ -24,7 +24,7 @@ use super::atom::{AtomVisitor, Tag, next};
 /// assert_eq!(datum, Datum::map([("k", "v")]));
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Datum {
     /// Exactly one atom.
     Atom(Atom),

@@ -1,0 +1,83 @@
+//! A map that is cheap to copy while it changes.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::value::Datum;
+
+/// Number of parts of a map.
+const SHARDS: usize = 256;
+
+/// A map in 256 parts, each of which is shared until it changes.
+///
+/// A copy costs nothing. The first change after it costs a list of 256 pointers and the part that
+/// the key is in: of 50,000 rows some 200. So a reader may keep a state of the table for as long
+/// as it likes, and the writer hardly notices.
+#[derive(Debug, Clone)]
+pub(super) struct Shards<K, V>(Arc<Vec<Arc<BTreeMap<K, V>>>>);
+
+/// A key that knows its part of the map; keys should spread evenly.
+pub(super) trait ShardKey: Ord + Clone {
+    /// Number of the part.
+    fn shard(&self) -> u8;
+}
+
+/// By the first byte, so that the parts one after another are in the order of the UUIDs.
+impl ShardKey for Uuid {
+    fn shard(&self) -> u8 {
+        self.as_bytes()[0]
+    }
+}
+
+impl ShardKey for Vec<Datum> {
+    fn shard(&self) -> u8 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish().to_le_bytes()[0]
+    }
+}
+
+impl<K: ShardKey, V: Clone> Shards<K, V> {
+    pub(super) fn new() -> Self {
+        let empty = Arc::new(BTreeMap::new());
+        Self(Arc::new(vec![empty; SHARDS]))
+    }
+
+    /// The part that a key belongs to, to be looked into.
+    pub(super) fn shard(&self, key: &K) -> &BTreeMap<K, V> {
+        &self.0[usize::from(key.shard())]
+    }
+
+    /// The part that a key belongs to, to be changed.
+    pub(super) fn shard_mut(&mut self, key: &K) -> &mut BTreeMap<K, V> {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.0)[usize::from(key.shard())])
+    }
+
+    /// All entries, in the order of the parts and of the keys within each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.iter().flat_map(|shard| shard.iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_stays_as_it_was() {
+        let mut map = Shards::new();
+        let key = |n: u8| Uuid::from_bytes([n; 16]);
+        for n in [9, 3, 200] {
+            map.shard_mut(&key(n)).insert(key(n), n);
+        }
+        let copy = map.clone();
+        map.shard_mut(&key(3)).remove(&key(3));
+        map.shard_mut(&key(9)).insert(key(9), 10);
+        let values = |map: &Shards<Uuid, u8>| map.iter().map(|(_, n)| *n).collect::<Vec<_>>();
+        assert_eq!(values(&copy), [3, 9, 200]);
+        assert_eq!(values(&map), [10, 200]);
+    }
+}
