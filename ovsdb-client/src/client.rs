@@ -83,12 +83,7 @@ impl Client {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_tcp(address: SocketAddr) -> Result<Self, ConnectError> {
-        let host = address.ip().to_string();
-        Self::connect(&Remote::Tcp {
-            host,
-            port: address.port(),
-        })
-        .await
+        Self::connect(&Remote::tcp(address)).await
     }
 
     /// Speaks over a stream that is connected already: opened in another network namespace,

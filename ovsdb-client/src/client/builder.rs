@@ -1,17 +1,16 @@
 //! How a connection is made.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jsonrpsee::core::client::ClientBuilder as RpcClientBuilder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
 use super::{Client, Connection};
 use crate::error::ConnectError;
 use crate::frame::DEFAULT_MESSAGE_LIMIT;
 use crate::remote::Remote;
+use crate::stream::{Stream, StreamOptions};
 use crate::transport::{self, Fate, Routes};
 
 /// Bounds what the JSON-RPC client waits for on its own. It has one timeout for all calls while
@@ -23,6 +22,7 @@ const BEYOND_ALL_DEADLINES: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct ClientBuilder {
     deadline: Duration,
     message_limit: usize,
+    stream: StreamOptions,
 }
 
 impl Default for ClientBuilder {
@@ -30,6 +30,7 @@ impl Default for ClientBuilder {
         Self {
             deadline: Duration::from_secs(30),
             message_limit: DEFAULT_MESSAGE_LIMIT,
+            stream: StreamOptions::default(),
         }
     }
 }
@@ -50,6 +51,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how the stream to the server is opened, TLS included. Default:
+    /// [`StreamOptions::default`].
+    #[must_use]
+    pub fn stream(mut self, options: StreamOptions) -> Self {
+        self.stream = options;
+        self
+    }
+
     /// Connects to a server.
     ///
     /// # Errors
@@ -57,24 +66,14 @@ impl ClientBuilder {
     /// As [`Client::connect`].
     pub async fn connect(self, remote: &Remote) -> Result<Client, ConnectError> {
         let deadline = self.deadline;
-        let connected = tokio::time::timeout(deadline, self.open(remote)).await;
-        let remote = remote.clone();
-        match connected {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(source)) => Err(ConnectError::Refused { remote, source }),
-            Err(_) => Err(ConnectError::Timeout { remote, deadline }),
+        let opened = Stream::connect(remote, &self.stream);
+        match tokio::time::timeout(deadline, opened).await {
+            Ok(stream) => Ok(self.from_stream(stream?)),
+            Err(_) => Err(ConnectError::Timeout {
+                remote: remote.clone(),
+                deadline,
+            }),
         }
-    }
-
-    async fn open(self, remote: &Remote) -> io::Result<Client> {
-        Ok(match remote {
-            Remote::Unix(path) => self.from_stream(UnixStream::connect(path).await?),
-            Remote::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                self.from_stream(stream)
-            }
-        })
     }
 
     /// Speaks over a stream that is connected already.
