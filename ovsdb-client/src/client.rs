@@ -23,7 +23,7 @@ use rpc::Rpc;
 
 pub use builder::ClientBuilder;
 pub use rpc::RpcLayer;
-pub(crate) use source::Source;
+pub(crate) use source::{Current, Source};
 
 /// A handle on one connection to an OVSDB server.
 ///
@@ -90,12 +90,7 @@ impl Client {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_tcp(address: SocketAddr) -> Result<Self, ConnectError> {
-        let host = address.ip().to_string();
-        Self::connect(&Remote::Tcp {
-            host,
-            port: address.port(),
-        })
-        .await
+        Self::connect(&Remote::tcp(address)).await
     }
 
     /// Speaks over a stream that is connected already: opened in another network namespace,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,42 @@ use serde::Deserialize;
 
 use crate::frame::FrameError;
 use crate::remote::Remote;
+use crate::tls::TlsError;
 
 /// Why no connection was made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
+    /// The name of the host, or the network device of its address, is not known.
+    #[error("cannot find the host of {remote}")]
+    Resolve {
+        /// Where to.
+        remote: Remote,
+        /// The resolver's reason.
+        source: io::Error,
+    },
+    /// None of the addresses that a host name has can be connected to.
+    #[error("cannot connect to {remote}: {}", each(.attempts))]
+    Unreachable {
+        /// Where to.
+        remote: Remote,
+        /// The addresses in the order in which they were tried, and the operating system's reasons.
+        attempts: Vec<(SocketAddr, io::Error)>,
+    },
+    /// The remote is `ssl:`, and nobody said whom to trust.
+    #[error("cannot connect to {remote} without a configuration of TLS")]
+    NoTls {
+        /// Where to.
+        remote: Remote,
+    },
+    /// One end refused the other.
+    #[error("no TLS connection to {remote}")]
+    Tls {
+        /// Where to.
+        remote: Remote,
+        /// Who refused whom, and why.
+        source: TlsError,
+    },
     /// The operating system refused.
     #[error("cannot connect to {remote}")]
     Refused {
@@ -21,8 +54,7 @@ pub enum ConnectError {
         /// Its reason.
         source: io::Error,
     },
-    /// The connection ended before the server had said anything. Behind TLS this is how a server
-    /// refuses our certificate.
+    /// The connection ended before the server had said anything.
     #[error("{remote} accepted the connection and ended it")]
     Silent {
         /// Where to.
@@ -38,6 +70,12 @@ pub enum ConnectError {
         /// How long it was tried.
         deadline: Duration,
     },
+}
+
+/// What happened at each address.
+fn each(attempts: &[(SocketAddr, io::Error)]) -> String {
+    let attempt = |(address, error): &(SocketAddr, io::Error)| format!("{address}: {error}");
+    attempts.iter().map(attempt).collect::<Vec<_>>().join("; ")
 }
 
 /// Why a connection ended.
@@ -109,6 +147,16 @@ pub enum Disconnect {
         /// What is known about it.
         reason: String,
     },
+}
+
+impl Disconnect {
+    /// What the peer's or our own TLS objected to, if that ended the connection.
+    pub fn tls(&self) -> Option<TlsError> {
+        match self {
+            Self::Read { source } | Self::Write { source } => TlsError::from_io(source),
+            _ => None,
+        }
+    }
 }
 
 /// What is wrong with a message.

@@ -2,26 +2,34 @@
 #![doc = include_str!("../README.md")]
 
 pub mod client;
+pub mod database;
 pub mod error;
 pub mod file;
 pub mod frame;
+pub mod listener;
 pub mod lock;
 pub mod monitor;
 mod ownership;
-mod remote;
+pub mod remote;
 pub mod replica;
 pub mod schema;
+pub mod stream;
+pub mod tls;
 pub mod transaction;
 mod transport;
 pub mod value;
 
 pub use client::{Client, ClientBuilder, RpcLayer};
+pub use database::{Database, DatabaseBuilder, OpenError, SessionError};
 pub use error::{CallError, ConnectError, Disconnect, RpcError};
+pub use listener::Listener;
 pub use lock::{Lock, LockError, LockState};
 pub use monitor::{Monitor, MonitorError, MonitorStatistics, MonitorTable};
-pub use remote::{ParseRemoteError, Remote};
+pub use remote::{ParseRemoteError, PassiveRemote, Remote, Remotes};
 pub use replica::{Changes, Event, MonitorEnded, RowChange, Snapshot, Subscription, WaitError};
 pub use schema::{Schema, SchemaError};
+pub use stream::{Stream, StreamOptions};
+pub use tls::{Tls, TlsError};
 pub use transaction::{
     Condition, Mutation, TransactError, TransactErrorKind, Transaction, TransactionOutcome, Until,
 };

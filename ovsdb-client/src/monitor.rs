@@ -265,6 +265,11 @@ impl Monitor {
         self.0.replica.wait_until(deadline, seen).await
     }
 
+    /// Name of the database.
+    pub fn database(&self) -> &str {
+        &self.0.database
+    }
+
     /// Why there will be no more changes, if so.
     pub fn ended(&self) -> Option<MonitorEnded> {
         self.0.replica.ended()

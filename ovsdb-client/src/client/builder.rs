@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 
 use super::rpc::{Rpc, RpcLayer};
 use super::{Client, Connection};
 use crate::error::ConnectError;
 use crate::frame::DEFAULT_MESSAGE_LIMIT;
 use crate::remote::Remote;
+use crate::stream::{Stream, StreamOptions};
 use crate::transport::Wire;
 
 /// The description of a connection; see [`Client::builder`].
@@ -20,6 +20,7 @@ pub struct ClientBuilder {
     message_limit: usize,
     probe_interval: Option<Duration>,
     rpc_layer: RpcLayer,
+    stream: StreamOptions,
 }
 
 impl Default for ClientBuilder {
@@ -29,6 +30,7 @@ impl Default for ClientBuilder {
             message_limit: DEFAULT_MESSAGE_LIMIT,
             probe_interval: None,
             rpc_layer: RpcLayer::default(),
+            stream: StreamOptions::default(),
         }
     }
 }
@@ -65,6 +67,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how the stream to the server is opened, TLS included. Default:
+    /// [`StreamOptions::default`].
+    #[must_use]
+    pub fn stream(mut self, options: StreamOptions) -> Self {
+        self.stream = options;
+        self
+    }
+
     /// Connects to a server, and waits until it has spoken.
     ///
     /// # Errors
@@ -82,28 +92,17 @@ impl ClientBuilder {
     }
 
     async fn open(self, remote: &Remote) -> Result<Client, ConnectError> {
-        let refused = |source| ConnectError::Refused {
-            remote: remote.clone(),
-            source,
-        };
-        let client = match remote {
-            Remote::Unix(path) => {
-                self.from_stream(UnixStream::connect(path).await.map_err(refused)?)
-            }
-            Remote::Tcp { host, port } => {
-                let address = (host.as_str(), *port);
-                let stream = TcpStream::connect(address).await.map_err(refused)?;
-                stream.set_nodelay(true).map_err(refused)?;
-                self.from_stream(stream)
-            }
-        };
-        // Behind TLS a server that refuses our certificate says so only now.
-        let greeted = client.connection.wire.greeted().await;
-        greeted.map_err(|source| ConnectError::Silent {
-            remote: remote.clone(),
-            source,
-        })?;
-        Ok(client)
+        let stream = Stream::connect(remote, &self.stream).await?;
+        let client = self.from_stream(stream);
+        let remote = remote.clone();
+        match client.connection.wire.greeted().await {
+            Ok(()) => Ok(client),
+            // With TLS 1.3 a server that refuses our certificate says so only now.
+            Err(source) => Err(match source.tls() {
+                Some(source) => ConnectError::Tls { remote, source },
+                None => ConnectError::Silent { remote, source },
+            }),
+        }
     }
 
     /// Speaks over a stream that is connected already.

@@ -1,5 +1,7 @@
 //! Where the current connection is to be found.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::Client;
@@ -10,7 +12,40 @@ pub(crate) enum Source {
     /// Always the same.
     Fixed(Client),
     /// One after another, with none in between.
-    Following(watch::Receiver<Option<Client>>),
+    Following(Current),
+}
+
+/// The connections of a task that stays connected, one after another.
+#[derive(Debug, Clone)]
+pub(crate) struct Current {
+    client: watch::Receiver<Option<Client>>,
+    /// The task runs as long as somebody holds this.
+    _alive: Arc<watch::Sender<()>>,
+}
+
+impl Current {
+    pub(crate) fn new(
+        client: watch::Receiver<Option<Client>>,
+        alive: Arc<watch::Sender<()>>,
+    ) -> Self {
+        Self {
+            client,
+            _alive: alive,
+        }
+    }
+
+    /// The connection, if there is one.
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.client.borrow().clone()
+    }
+
+    /// Waits for a connection that works, as far as is known.
+    pub(crate) async fn connected(&self) -> Option<Client> {
+        let mut client = self.client.clone();
+        let works = |client: &Option<Client>| client.as_ref().is_some_and(Client::is_connected);
+        let connected = client.wait_for(works).await;
+        connected.ok().and_then(|client| client.clone())
+    }
 }
 
 impl Source {
@@ -18,7 +53,7 @@ impl Source {
     pub(crate) fn current(&self) -> Option<Client> {
         match self {
             Self::Fixed(client) => Some(client.clone()),
-            Self::Following(current) => current.borrow().clone(),
+            Self::Following(current) => current.client(),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Snapshot {
     }
 
     /// The rows of a table in order of their UUIDs; none if it is not monitored.
-    pub fn rows(&self, table: &str) -> impl Iterator<Item = (Uuid, &Arc<Row>)> {
+    pub fn rows<'a>(&'a self, table: &str) -> impl Iterator<Item = (Uuid, &'a Arc<Row>)> + use<'a> {
         let rows = self.tables.get(table).into_iter();
         rows.flat_map(|table| table.rows.iter())
             .map(|(uuid, row)| (*uuid, row))
@@ -89,12 +89,12 @@ impl Snapshot {
     /// }
     /// # }
     /// ```
-    pub fn find(
-        &self,
+    pub fn find<'a>(
+        &'a self,
         table: &str,
         columns: &[&str],
         values: &[Datum],
-    ) -> impl Iterator<Item = (Uuid, &Arc<Row>)> {
+    ) -> impl Iterator<Item = (Uuid, &'a Arc<Row>)> + use<'a> {
         let found = self.tables.get(table).map(|rows| {
             let values = index::canonical(&rows.layout, columns, values);
             rows.find(columns, &values)
@@ -104,13 +104,13 @@ impl Snapshot {
 
     /// The rows whose map `column` holds `value` under `key`, by an index if
     /// [`MonitorTable::index_key`](crate::MonitorTable::index_key) asked for one.
-    pub fn find_key(
-        &self,
+    pub fn find_key<'a>(
+        &'a self,
         table: &str,
         column: &str,
         key: &str,
         value: &str,
-    ) -> impl Iterator<Item = (Uuid, &Arc<Row>)> {
+    ) -> impl Iterator<Item = (Uuid, &'a Arc<Row>)> + use<'a> {
         let found = self
             .tables
             .get(table)
