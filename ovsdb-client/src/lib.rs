@@ -19,4 +19,6 @@ pub use monitor::{
 };
 pub use remote::{ParseRemoteError, Remote};
 pub use schema::{Schema, SchemaError};
-pub use transaction::{Condition, Mutation, TransactError, Transaction, TransactionOutcome, Until};
+pub use transaction::{
+    Condition, Mutation, TransactError, TransactErrorKind, Transaction, TransactionOutcome, Until,
+};

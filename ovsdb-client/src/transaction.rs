@@ -1,6 +1,8 @@
 //! Transactions: a list of operations that happen together or not at all (RFC 7047 §4.1.3, §5.2).
 
 mod condition;
+mod kind;
+mod mutation;
 mod operation;
 mod outcome;
 
@@ -11,7 +13,9 @@ use uuid::Uuid;
 use crate::value::{Atom, Datum, Row};
 
 pub use condition::Condition;
-pub use operation::{Mutation, Until};
+pub use kind::TransactErrorKind;
+pub use mutation::Mutation;
+pub use operation::Until;
 pub use outcome::{TransactError, TransactionOutcome};
 
 pub(crate) use operation::Operation;
@@ -177,13 +181,59 @@ impl Transaction {
         timeout: Duration,
     ) {
         self.push(Operation::Wait {
-            timeout: timeout.as_millis().try_into().unwrap_or(i64::MAX),
+            timeout: Some(timeout.as_millis().try_into().unwrap_or(i64::MAX)),
             table: table.into(),
             conditions: conditions.into_iter().collect(),
-            columns: columns.into_iter().map(Into::into).collect(),
+            columns: Some(columns.into_iter().map(Into::into).collect()),
             until,
             rows: rows.into_iter().collect(),
         });
+    }
+
+    /// Lets the transaction fail with [`TransactErrorKind::TimedOut`] unless the row still holds
+    /// what `known` says in the given columns: optimistic concurrency, as the IDLs of Open vSwitch
+    /// do it.
+    ///
+    /// `known` is the row as it was last seen, whole or in part; a column that it lacks is taken to
+    /// hold its default. A row that is gone fails too. Put it before what depends on it.
+    ///
+    /// ```
+    /// # use ovsdb_client::{Condition, Transaction, value::Row};
+    /// # let (uuid, seen) = (uuid::Uuid::from_u128(1), Row::new().set("nb_cfg", 7));
+    /// let mut txn = Transaction::new();
+    /// txn.verify("NB_Global", uuid, ["nb_cfg"], &seen);
+    /// txn.update("NB_Global", [Condition::uuid(uuid)], Row::new().set("nb_cfg", 8));
+    /// ```
+    pub fn verify<C: AsRef<str>>(
+        &mut self,
+        table: impl Into<String>,
+        uuid: Uuid,
+        columns: impl IntoIterator<Item = C>,
+        known: &Row,
+    ) {
+        let mut names = Vec::new();
+        let mut row = Row::new();
+        for column in columns {
+            let column = column.as_ref();
+            if let Some(datum) = known.get(column) {
+                row.insert(column, datum.clone());
+            }
+            names.push(column.to_owned());
+        }
+        let this_row = [Condition::uuid(uuid)];
+        self.wait(table, this_row, names, Until::Equal, [row], Duration::ZERO);
+    }
+
+    /// Lets the transaction fail with [`TransactErrorKind::NotOwner`] unless the connection holds
+    /// the lock at that moment (RFC 7047 §5.2.10).
+    pub fn assert_lock(&mut self, lock: impl Into<String>) {
+        self.push(Operation::Assert { lock: lock.into() });
+    }
+
+    /// Asks for the commit to be on disk before the reply, if `durable`; else does nothing
+    /// (RFC 7047 §5.2.7).
+    pub fn commit(&mut self, durable: bool) {
+        self.push(Operation::Commit { durable });
     }
 
     /// Leaves a remark in the database file.
@@ -191,6 +241,12 @@ impl Transaction {
         self.push(Operation::Comment {
             comment: comment.into(),
         });
+    }
+
+    /// Lets the transaction fail with [`TransactErrorKind::Aborted`] when it comes to this
+    /// operation: a way to try the ones before it.
+    pub fn abort(&mut self) {
+        self.push(Operation::Abort {});
     }
 
     pub(crate) fn operations(&self) -> &[Operation] {
@@ -235,11 +291,21 @@ mod tests {
             [Row::new()],
             Duration::from_secs(1),
         );
+        txn.verify(
+            "Port",
+            uuid,
+            ["tag", "name"],
+            &Row::new().set("tag", 2).set("n", 1),
+        );
+        txn.assert_lock("l");
+        txn.commit(true);
         txn.comment("why");
+        txn.abort();
 
         let zero_one = "00000000-0000-0000-0000-000000000001";
+        let written = serde_json::to_value(txn.operations()).unwrap();
         assert_eq!(
-            serde_json::to_value(txn.operations()).unwrap(),
+            written,
             json!([
                 {"op": "insert", "table": "Port", "row": {"name": "p"}, "uuid-name": "row0"},
                 {"op": "insert", "table": "Bridge", "uuid": zero_one,
@@ -253,8 +319,16 @@ mod tests {
                  "where": [["ids", "includes", ["map", [["k", "v"]]]]]},
                 {"op": "wait", "timeout": 1000, "table": "Port", "where": [], "columns": ["name"],
                  "until": "==", "rows": [{}]},
+                {"op": "wait", "timeout": 0, "table": "Port",
+                 "where": [["_uuid", "==", ["uuid", zero_one]]], "columns": ["tag", "name"],
+                 "until": "==", "rows": [{"tag": 2}]},
+                {"op": "assert", "lock": "l"},
+                {"op": "commit", "durable": true},
                 {"op": "comment", "comment": "why"},
+                {"op": "abort"},
             ])
         );
+        let read: Vec<Operation> = serde_json::from_value(written).unwrap();
+        assert_eq!(read, txn.operations());
     }
 }

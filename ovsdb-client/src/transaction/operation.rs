@@ -1,14 +1,16 @@
 //! The operations as the server reads them: RFC 7047 §5.2.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Condition;
-use crate::value::{Datum, Row};
+use super::{Condition, Mutation};
+use crate::value::Row;
 
 /// One operation of a transaction.
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "op", rename_all = "lowercase")]
+///
+/// A member that the RFC does not name is refused on reading, as the server refuses it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum Operation {
     Insert {
         table: String,
@@ -43,16 +45,27 @@ pub(crate) enum Operation {
         conditions: Vec<Condition>,
     },
     Wait {
-        timeout: i64,
+        /// Milliseconds; without it the wait has no end.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timeout: Option<i64>,
         table: String,
         #[serde(rename = "where")]
         conditions: Vec<Condition>,
-        columns: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        columns: Option<Vec<String>>,
         until: Until,
         rows: Vec<Row>,
     },
+    Commit {
+        durable: bool,
+    },
+    // With braces, because serde lets a variant without fields have any members.
+    Abort {},
     Comment {
         comment: String,
+    },
+    Assert {
+        lock: String,
     },
 }
 
@@ -66,13 +79,16 @@ impl Operation {
             Self::Mutate { table, .. } => format!("mutate of {table}"),
             Self::Delete { table, .. } => format!("delete from {table}"),
             Self::Wait { table, .. } => format!("wait for {table}"),
+            Self::Commit { .. } => "commit".to_owned(),
+            Self::Abort {} => "abort".to_owned(),
             Self::Comment { .. } => "comment".to_owned(),
+            Self::Assert { lock } => format!("assert of lock {lock}"),
         }
     }
 }
 
 /// What a wait waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Until {
     /// The rows found equal the rows given.
     #[serde(rename = "==")]
@@ -82,61 +98,41 @@ pub enum Until {
     NotEqual,
 }
 
-/// A change of one column relative to what it holds: RFC 7047 §5.1 `<mutation>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mutation {
-    column: String,
-    mutator: &'static str,
-    value: Datum,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Mutation {
-    fn new(column: impl Into<String>, mutator: &'static str, value: impl Into<Datum>) -> Self {
-        Self {
-            column: column.into(),
-            mutator,
-            value: value.into(),
+    #[test]
+    fn what_is_not_an_operation_is_refused() {
+        for json in [
+            r#"{}"#,
+            r#"{"op":"explode"}"#,
+            r#"{"op":"abort","why":1}"#,
+            r#"{"op":"commit"}"#,
+            r#"{"op":"insert","table":"T"}"#,
+            r#"{"op":"insert","table":"T","row":{},"rows":[]}"#,
+            r#"{"op":"insert","table":"T","row":{"a":null}}"#,
+            r#"{"op":"insert","table":"T","row":{},"uuid":"x"}"#,
+            r#"{"op":"delete","table":"T"}"#,
+            r#"{"op":"wait","table":"T","where":[],"until":"<","rows":[]}"#,
+        ] {
+            assert!(serde_json::from_str::<Operation>(json).is_err(), "{json}");
         }
     }
 
-    /// Adds elements to a set, or pairs to a map. A pair whose key is there already is left out.
-    pub fn insert(column: impl Into<String>, value: impl Into<Datum>) -> Self {
-        Self::new(column, "insert", value)
-    }
-
-    /// Removes elements from a set, or from a map: pairs given as a map, or keys given as a set.
-    pub fn delete(column: impl Into<String>, value: impl Into<Datum>) -> Self {
-        Self::new(column, "delete", value)
-    }
-
-    /// Adds a number.
-    pub fn add(column: impl Into<String>, value: impl Into<Datum>) -> Self {
-        Self::new(column, "+=", value)
-    }
-
-    /// Subtracts a number.
-    pub fn subtract(column: impl Into<String>, value: impl Into<Datum>) -> Self {
-        Self::new(column, "-=", value)
-    }
-
-    /// Multiplies by a number.
-    pub fn multiply(column: impl Into<String>, value: impl Into<Datum>) -> Self {
-        Self::new(column, "*=", value)
-    }
-
-    /// Divides by a number.
-    pub fn divide(column: impl Into<String>, value: impl Into<Datum>) -> Self {
-        Self::new(column, "/=", value)
-    }
-
-    /// Leaves the remainder of an integer division.
-    pub fn remainder(column: impl Into<String>, value: impl Into<Datum>) -> Self {
-        Self::new(column, "%=", value)
-    }
-}
-
-impl Serialize for Mutation {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        (&self.column, self.mutator, &self.value).serialize(serializer)
+    #[test]
+    fn members_that_the_rfc_calls_optional_may_be_missing() {
+        for json in [
+            r#"{"op":"wait","table":"T","where":[],"until":"!=","rows":[]}"#,
+            r#"{"op":"select","table":"T","where":[true]}"#,
+            r#"{"op":"insert","table":"T","row":{}}"#,
+        ] {
+            let operation: Operation = serde_json::from_str(json).unwrap();
+            let again = serde_json::to_value(&operation).unwrap();
+            assert_eq!(
+                again,
+                serde_json::from_str::<serde_json::Value>(json).unwrap()
+            );
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{CountRef, InsertRef, SelectRef, Transaction};
+use super::{CountRef, InsertRef, SelectRef, TransactErrorKind, Transaction};
 use crate::error::CallError;
 use crate::value::{Atom, Row};
 
@@ -55,6 +55,36 @@ pub enum TransactError {
         #[from]
         source: CallError,
     },
+}
+
+impl TransactError {
+    /// The kind of the failure, to be matched on.
+    ///
+    /// ```no_run
+    /// # use ovsdb_client::{Client, TransactErrorKind, Transaction};
+    /// # async fn example(client: Client, txn: Transaction) -> Result<(), Box<dyn std::error::Error>> {
+    /// match client.transact("OVN_Northbound", txn).await {
+    ///     Err(error) if error.kind() == TransactErrorKind::TimedOut => println!("somebody was faster"),
+    ///     result => drop(result?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn kind(&self) -> TransactErrorKind {
+        match self {
+            Self::Operation { error, .. } | Self::Commit { error, .. } => {
+                TransactErrorKind::from_name(error)
+            }
+            Self::Mismatch { .. } => TransactErrorKind::Other,
+            Self::Call {
+                source: CallError::Rpc { source, .. },
+            } => TransactErrorKind::from_name(&source.error),
+            Self::Call {
+                source: CallError::Encode { .. },
+            } => TransactErrorKind::Other,
+            Self::Call { .. } => TransactErrorKind::Undecided,
+        }
+    }
 }
 
 /// The explanation after a colon, if there is one.
@@ -186,5 +216,24 @@ mod tests {
         for (reply, message) in cases {
             assert_eq!(judge(reply).unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn failures_have_a_kind() {
+        let kind = |reply| judge(reply).unwrap_err().kind();
+        assert_eq!(
+            kind(r#"[{"error":"timed out","details":"d"},null]"#),
+            TransactErrorKind::TimedOut
+        );
+        assert_eq!(
+            kind(r#"[{},{"count":0},{"error":"constraint violation"}]"#),
+            TransactErrorKind::ConstraintViolation
+        );
+        assert_eq!(kind(r#"[{"error":"e"},null]"#), TransactErrorKind::Other);
+        let lost = TransactError::from(CallError::Timeout {
+            method: "transact",
+            deadline: std::time::Duration::ZERO,
+        });
+        assert_eq!(lost.kind(), TransactErrorKind::Undecided);
     }
 }

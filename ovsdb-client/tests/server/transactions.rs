@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ovsdb_client::value::{Datum, Row};
-use ovsdb_client::{CallError, Condition, Mutation, TransactError, Transaction, Until};
+use ovsdb_client::{
+    CallError, Condition, Mutation, TransactError, TransactErrorKind, Transaction, Until,
+};
 use uuid::Uuid;
 
 use super::northbound;
@@ -135,4 +137,46 @@ async fn failures_say_what_failed() {
         Err(CallError::Rpc { .. })
     ));
     client.echo().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_transaction_can_depend_on_what_its_author_saw_and_holds() {
+    let Some((_server, client)) = northbound().await else {
+        return;
+    };
+    let db = "OVN_Northbound";
+    let mut txn = Transaction::new();
+    let global = txn.insert("NB_Global", Row::new().set("nb_cfg", 7));
+    txn.commit(true);
+    let outcome = client.transact(db, txn).await.unwrap();
+    let global = outcome.uuid(global).unwrap();
+
+    let next_of = |seen: i64| {
+        let mut txn = Transaction::new();
+        let seen_row = Row::new().set("nb_cfg", seen).set("name", "not looked at");
+        txn.verify("NB_Global", global, ["nb_cfg", "ipsec"], &seen_row);
+        txn.update(
+            "NB_Global",
+            [Condition::uuid(global)],
+            Row::new().set("nb_cfg", seen + 1),
+        );
+        txn
+    };
+    client.transact(db, next_of(7)).await.unwrap();
+    let too_late = client.transact(db, next_of(7)).await.unwrap_err();
+    assert_eq!(too_late.kind(), TransactErrorKind::TimedOut);
+    client.transact(db, next_of(8)).await.unwrap();
+
+    let failed = |operate: fn(&mut Transaction)| {
+        let mut txn = next_of(9);
+        operate(&mut txn);
+        let client = &client;
+        async move { client.transact(db, txn).await.unwrap_err().kind() }
+    };
+    assert_eq!(
+        failed(|txn| txn.assert_lock("nobodys")).await,
+        TransactErrorKind::NotOwner
+    );
+    assert_eq!(failed(Transaction::abort).await, TransactErrorKind::Aborted);
+    client.transact(db, next_of(9)).await.unwrap();
 }
