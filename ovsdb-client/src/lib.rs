@@ -8,6 +8,8 @@ pub mod frame;
 pub mod monitor;
 mod remote;
 pub mod schema;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod transaction;
 mod transport;
 pub mod value;
