@@ -15,6 +15,8 @@ pub mod replica;
 pub mod schema;
 pub mod stream;
 pub mod tls;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod transaction;
 mod transport;
 pub mod value;
