@@ -2,6 +2,7 @@
 
 mod atom;
 mod datum;
+mod difference;
 mod row;
 
 pub use atom::{Atom, AtomType};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::table::Columns;
 use super::update::{RowUpdate, TableUpdates};
 use crate::schema::ColumnType;
-use crate::value::{Datum, Row};
+use crate::value::Row;
 
 /// The monitored rows of a database.
 ///
@@ -201,10 +201,12 @@ impl TableColumns<'_> {
             let difference = ty.canonical(difference);
             match row.get_mut(&column) {
                 Some(datum) if ty.is_composite() => {
-                    combine(datum, difference).ok_or_else(|| Inconsistency::Shape {
-                        table: self.name.to_string(),
-                        column,
-                    })?;
+                    datum
+                        .combine(difference)
+                        .ok_or_else(|| Inconsistency::Shape {
+                            table: self.name.to_string(),
+                            column,
+                        })?;
                 }
                 _ => drop(row.insert(column, difference)),
             }
@@ -222,40 +224,11 @@ impl TableColumns<'_> {
     }
 }
 
-/// Applies a difference to a set or a map; `None` when the two are of different kinds.
-///
-/// A set's difference is the symmetric one. In a map's, a pair whose key is absent is added, one
-/// that is there already is removed, and one with another value replaces it (ovsdb-server(7)
-/// §4.1.14).
-fn combine(datum: &mut Datum, difference: Datum) -> Option<()> {
-    match (datum, difference) {
-        (Datum::Set(atoms), Datum::Set(toggled)) => {
-            // Both are canonical, hence sorted, and stay so.
-            for atom in toggled {
-                match atoms.binary_search(&atom) {
-                    Ok(index) => drop(atoms.remove(index)),
-                    Err(index) => atoms.insert(index, atom),
-                }
-            }
-        }
-        (Datum::Map(map), Datum::Map(difference)) => {
-            for (key, value) in difference {
-                match map.entry(key) {
-                    Entry::Occupied(entry) if *entry.get() == value => drop(entry.remove()),
-                    Entry::Occupied(mut entry) => drop(entry.insert(value)),
-                    Entry::Vacant(entry) => drop(entry.insert(value)),
-                }
-            }
-        }
-        _ => return None,
-    }
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::schema::Schema;
+    use crate::value::Datum;
 
     const SCHEMA: &str = r#"{"name": "P", "version": "1.0.0", "tables": {"T": {"columns": {
         "name": {"type": "string"},
