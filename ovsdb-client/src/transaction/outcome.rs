@@ -110,36 +110,6 @@ impl TransactError {
     }
 }
 
-impl TransactError {
-    /// The kind of the failure, to be matched on.
-    ///
-    /// ```no_run
-    /// # use ovsdb_client::{Client, TransactErrorKind, Transaction};
-    /// # async fn example(client: Client, txn: Transaction) -> Result<(), Box<dyn std::error::Error>> {
-    /// match client.transact("OVN_Northbound", txn).await {
-    ///     Err(error) if error.kind() == TransactErrorKind::TimedOut => println!("somebody was faster"),
-    ///     result => drop(result?),
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn kind(&self) -> TransactErrorKind {
-        match self {
-            Self::Operation { error, .. } | Self::Commit { error, .. } => {
-                TransactErrorKind::from_name(error)
-            }
-            Self::Mismatch { .. } => TransactErrorKind::Other,
-            Self::Call {
-                source: CallError::Rpc { source, .. },
-            } => TransactErrorKind::from_name(&source.error),
-            Self::Call {
-                source: CallError::Encode { .. },
-            } => TransactErrorKind::Other,
-            Self::Call { .. } => TransactErrorKind::Undecided,
-        }
-    }
-}
-
 /// The explanation after a colon, if there is one.
 struct Details<'a>(&'a Option<String>);
 
