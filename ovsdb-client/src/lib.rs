@@ -13,10 +13,10 @@ mod ownership;
 pub mod remote;
 pub mod replica;
 pub mod schema;
-pub mod stream;
-pub mod tls;
 #[cfg(feature = "server")]
 pub mod server;
+pub mod stream;
+pub mod tls;
 pub mod transaction;
 mod transport;
 pub mod value;
