@@ -5,6 +5,9 @@ pub mod client;
 pub mod error;
 pub mod file;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod monitor;
 mod remote;
 pub mod schema;

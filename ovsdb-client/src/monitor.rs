@@ -3,6 +3,8 @@
 //! Speaks `monitor_cond_since` and `update3` (ovsdb-server(7) §4.1.15), in which changed sets and
 //! maps arrive as differences, and applies these to a [`Replica`].
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod replica;
 mod table;
 mod update;

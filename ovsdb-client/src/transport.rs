@@ -6,6 +6,8 @@
 //! and a monitor that lost an update is wrong without knowing. They go to [`Routes`] instead, in
 //! wire order, before the reply that follows them is handed on.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod message;
 mod routes;
 

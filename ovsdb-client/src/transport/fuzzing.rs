@@ -1,0 +1,73 @@
+//! The laws of the envelope; see [`crate::fuzzing`].
+
+use serde_json::{Value, json};
+
+use super::message::{Incoming, outgoing};
+use crate::error::RpcError;
+
+/// Whatever is rewritten keeps its method, parameters, id, result and error, and has exactly the
+/// members that its reader wants.
+pub fn envelope(data: &[u8]) {
+    incoming(data);
+    if let Ok(text) = std::str::from_utf8(data) {
+        request(text);
+    }
+}
+
+fn incoming(frame: &[u8]) {
+    let Ok(incoming) = Incoming::parse(frame) else {
+        return;
+    };
+    // `Value` refuses what is nested deeply and numbers beyond a double; the parser leaves both
+    // alone, and to the reader of the value.
+    let Ok(given) = serde_json::from_slice::<Value>(frame) else {
+        return;
+    };
+    match incoming {
+        Incoming::Reply(reply) => {
+            let reply: Value = serde_json::from_str(&reply).expect("a reply is JSON");
+            let mut wanted = json!({"jsonrpc": "2.0", "id": given["id"]});
+            if given["error"].is_null() {
+                wanted["result"] = given["result"].clone();
+            } else {
+                let error = serde_json::from_value::<RpcError>(given["error"].clone());
+                let message = error.expect("any JSON is an error of some kind").error;
+                wanted["error"] =
+                    json!({"code": -32000, "message": message, "data": given["error"]});
+            }
+            assert_eq!(reply, wanted);
+        }
+        Incoming::Request { answer } => {
+            let answer: Value = serde_json::from_str(&answer).expect("an answer is JSON");
+            let wanted = match given["method"].as_str() {
+                Some("echo") => {
+                    json!({"id": given["id"], "result": given["params"], "error": null})
+                }
+                _ => json!({"id": given["id"], "result": null, "error": "unknown method"}),
+            };
+            assert_eq!(answer, wanted);
+        }
+        Incoming::Notification { method, params } => {
+            assert_eq!(Some(method.as_str()), given["method"].as_str());
+            let params: Value = serde_json::from_str(params.get()).expect("parameters are JSON");
+            assert_eq!(params, given["params"]);
+            assert_eq!(given["id"], Value::Null);
+        }
+    }
+}
+
+fn request(message: &str) {
+    let (Ok(written), Ok(given)) = (outgoing(message), serde_json::from_str::<Value>(message))
+    else {
+        return;
+    };
+    let written: Value = serde_json::from_str(&written).expect("a request is JSON");
+    let params = match &given["params"] {
+        Value::Null => json!([]),
+        params => params.clone(),
+    };
+    assert_eq!(
+        written,
+        json!({"method": given["method"], "params": params, "id": given["id"]})
+    );
+}
