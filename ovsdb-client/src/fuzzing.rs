@@ -3,6 +3,7 @@
 //! `fuzz/` searches for inputs that break them, and the test below replays those that it found
 //! worth keeping. The module exists for these two only.
 
+mod cluster_status;
 mod framer;
 mod remote;
 mod schema;
@@ -10,6 +11,7 @@ mod value;
 
 pub use crate::monitor::fuzzing::replica;
 pub use crate::transport::fuzzing::envelope;
+pub use cluster_status::cluster_status;
 pub use framer::framer;
 pub use remote::remote;
 pub use schema::schema;
@@ -62,5 +64,5 @@ mod tests {
         )*};
     }
 
-    corpus! { envelope framer remote replica schema value }
+    corpus! { cluster_status envelope framer remote replica schema value }
 }

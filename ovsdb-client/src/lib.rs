@@ -13,6 +13,7 @@ mod remote;
 pub mod schema;
 pub mod transaction;
 mod transport;
+pub mod unixctl;
 pub mod value;
 
 pub use client::{Client, ClientBuilder};
@@ -23,3 +24,4 @@ pub use monitor::{
 pub use remote::{ParseRemoteError, Remote};
 pub use schema::{Schema, SchemaError};
 pub use transaction::{Condition, Mutation, TransactError, Transaction, TransactionOutcome, Until};
+pub use unixctl::{Unixctl, UnixctlError};

@@ -5,9 +5,13 @@ use serde_json::{Value, json};
 use super::message::{Incoming, outgoing};
 use crate::error::RpcError;
 
-/// Whatever is rewritten keeps its method, parameters, id, result and error, and has exactly the
+/// Whatever object is rewritten keeps its method, parameters, id, result and error, and has exactly the
 /// members that its reader wants.
 pub fn envelope(data: &[u8]) {
+    if data.first() != Some(&b'{') {
+        // The framer lets nothing but objects through.
+        return;
+    }
     incoming(data);
     if let Ok(text) = std::str::from_utf8(data) {
         request(text);
