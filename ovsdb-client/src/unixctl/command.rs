@@ -45,14 +45,28 @@ impl Unixctl {
     /// Ends the daemon: command `exit`. Returns when the daemon has closed its control socket, one
     /// of the last things that it does.
     ///
+    /// What it does before takes its time: `ovn-controller`(8) removes its rows from the database,
+    /// and waits for a connection if it has none. See [`exit_with`](Self::exit_with).
+    ///
     /// # Errors
     ///
     /// [`UnixctlError`], as for every command.
-    pub async fn exit(mut self) -> Result<(), UnixctlError> {
+    pub async fn exit(self) -> Result<(), UnixctlError> {
+        self.exit_with(&[]).await
+    }
+
+    /// As [`exit`](Self::exit), with arguments: `--restart` lets `ovn-controller`(8) leave its rows
+    /// to its successor, `--cleanup` makes `ovs-vswitchd`(8) take down its bridges.
+    ///
+    /// # Errors
+    ///
+    /// [`UnixctlError::Arguments`] for a daemon that takes none, and [`UnixctlError`] as for every
+    /// command.
+    pub async fn exit_with(mut self, args: &[&str]) -> Result<(), UnixctlError> {
         let command = "exit";
         let deadline = self.deadline;
         let ended = async {
-            self.call(command, &[]).await?;
+            self.call(command, args).await?;
             loop {
                 match self.next_reply().await {
                     // That of an earlier call which was given up.

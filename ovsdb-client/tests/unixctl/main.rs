@@ -277,7 +277,7 @@ async fn the_switch_is_found_by_its_pid_file() {
         unixctl.connection_status().await.unwrap() == ConnectionStatus::NotConnected
     })
     .await;
-    unixctl.exit().await.unwrap();
+    unixctl.exit_with(&["--restart"]).await.unwrap();
 
     // A daemon that was killed leaves its socket behind.
     let left = find_socket(rundir.path(), "ovs-vswitchd").unwrap();
