@@ -6,6 +6,9 @@ pub mod database;
 pub mod error;
 pub mod file;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listener;
 pub mod lock;
 pub mod monitor;
@@ -17,6 +20,7 @@ pub mod stream;
 pub mod tls;
 pub mod transaction;
 mod transport;
+pub mod unixctl;
 pub mod value;
 
 pub use client::{Client, ClientBuilder, RpcLayer};
@@ -33,3 +37,4 @@ pub use tls::{Tls, TlsError};
 pub use transaction::{
     Condition, Mutation, TransactError, TransactErrorKind, Transaction, TransactionOutcome, Until,
 };
+pub use unixctl::{Unixctl, UnixctlError};

@@ -9,6 +9,8 @@
 
 mod calls;
 mod fate;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod message;
 mod outbox;
 mod routes;

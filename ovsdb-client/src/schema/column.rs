@@ -133,7 +133,9 @@ impl ColumnType {
                 max: self.max,
             });
         }
-        let mut sorted: Vec<_> = datum.set_iter().collect();
+        // In canonical form, because 1 and 1.0 are different integers and the same real.
+        let keys = datum.set_iter().chain(datum.map_iter().map(|(key, _)| key));
+        let mut sorted: Vec<_> = keys.map(|key| self.key.canonical(key.clone())).collect();
         sorted.sort_unstable();
         match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(Violation::Duplicate {
@@ -263,6 +265,22 @@ mod tests {
                 .check(&Datum::from(f64::NAN))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_real_is_the_same_with_and_without_a_fraction() {
+        let set = column_type(r#"{"key":"real","max":"unlimited"}"#);
+        let twice = [Atom::from(1), Atom::from(1.0)];
+        assert!(matches!(
+            set.check(&Datum::set(twice.clone())),
+            Err(Violation::Duplicate { .. })
+        ));
+        let map = column_type(r#"{"key":"real","value":"string","max":"unlimited"}"#);
+        let twice = Datum::map(twice.into_iter().zip(["a", "b"]));
+        assert!(matches!(
+            map.check(&twice),
+            Err(Violation::Duplicate { .. })
+        ));
     }
 
     #[test]

@@ -281,6 +281,7 @@ mod tests {
     fn atom() -> impl Strategy<Value = Atom> {
         prop_oneof![
             any::<i64>().prop_map(Atom::from),
+            prop::num::f64::NORMAL.prop_map(Atom::from),
             any::<bool>().prop_map(Atom::from),
             ".{0,6}".prop_map(Atom::from),
             any::<u128>().prop_map(|bits| Atom::from(Uuid::from_u128(bits))),
