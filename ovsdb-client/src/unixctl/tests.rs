@@ -137,10 +137,10 @@ async fn every_misbehaviour_has_its_error_and_it_lasts() {
             ),
         ),
         (
-            br#"{"id":1e400,"result":""}"#,
+            br#"{"id":-1,"result":""}"#,
             format!(
-                "{gone} / the server sent 24 {malformed} / \
-                 not a JSON-RPC object / number out of range at line 1 column 10"
+                "{gone} / the server sent 21 {malformed} / not a JSON-RPC object / \
+                 invalid value: integer `-1`, expected u64 at line 1 column 8"
             ),
         ),
     ];
