@@ -98,7 +98,7 @@ impl TlsBuilder {
 
     /// Demands that the certificate of a server names the host of the remote (subjectAltName).
     ///
-    /// Open vSwitch does not look at the name, and the certificates of ovs-pki(8) have none.
+    /// Open vSwitch does not look at the name, and the certificates of ovs-pki(8) name no host.
     pub fn verify_name(mut self) -> Self {
         self.verify_name = true;
         self

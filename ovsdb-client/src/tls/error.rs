@@ -127,6 +127,10 @@ pub enum CertificateFault {
         /// The names and addresses in it.
         presented: Vec<String>,
     },
+    /// A signature that should prove it does not: most often, a CA was made anew under its old
+    /// name.
+    #[error("its signature is wrong; was it signed by a CA of the same name with another key?")]
+    BadSignature,
     /// It has been revoked.
     #[error("it has been revoked")]
     Revoked,
@@ -211,6 +215,7 @@ impl TlsError {
             }
             Alert::UnknownCA => CertificateFault::UnknownIssuer,
             Alert::CertificateExpired => CertificateFault::Expired { since: None },
+            Alert::DecryptError => CertificateFault::BadSignature,
             Alert::CertificateRevoked => CertificateFault::Revoked,
             Alert::UnsupportedCertificate => CertificateFault::WrongPurpose,
             // What OpenSSL also says of a certificate that is not valid yet.
@@ -234,7 +239,8 @@ impl TlsError {
 impl CertificateFault {
     fn of(error: &CertificateError) -> Self {
         match error {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::BadSignature => Self::BadSignature,
             CertificateError::Expired => Self::Expired { since: None },
             CertificateError::ExpiredContext { time, not_after } => Self::Expired {
                 since: Some(Duration::from_secs(

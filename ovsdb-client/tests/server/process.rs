@@ -49,6 +49,16 @@ impl Server {
         file: &str,
         remote: Option<&str>,
     ) -> Self {
+        let remote = remote.map(|remote| format!("--remote={remote}"));
+        Self::start_with(directory, file, remote).await
+    }
+
+    /// The same with any arguments.
+    pub(crate) async fn start_with(
+        directory: tempfile::TempDir,
+        file: &str,
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Self {
         #[expect(
             clippy::disallowed_methods,
             reason = "the one place where these tests start the server"
@@ -65,7 +75,7 @@ impl Server {
                 directory.path().join("db.ctl").display()
             ))
             .args(["-vconsole:info", "-vsyslog:off"])
-            .args(remote.map(|remote| format!("--remote={remote}")))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
