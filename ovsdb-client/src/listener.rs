@@ -111,6 +111,12 @@ pub enum ListenError {
         /// Where.
         remote: PassiveRemote,
     },
+    /// The file at the path is no socket, so it is not ours to replace.
+    #[error("cannot listen on {remote}: there is a file that is no socket")]
+    Occupied {
+        /// Where.
+        remote: PassiveRemote,
+    },
     /// The remote is `pssl:`, and there is no certificate to show to clients.
     #[error("cannot listen on {remote} without a certificate and a private key for TLS")]
     NoCertificate {

@@ -93,6 +93,15 @@ impl Stream {
             }
         }
     }
+
+    /// The TCP connection that this is or lies on, for its addresses and options.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.tcp()),
+        }
+    }
 }
 
 fn refused(remote: &Remote, source: io::Error) -> ConnectError {

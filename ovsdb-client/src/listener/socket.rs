@@ -49,17 +49,25 @@ pub(super) async fn bind(remote: &PassiveRemote) -> Result<(Socket, PassiveRemot
     };
     let (host, port) = match remote {
         PassiveRemote::Unix(path) => {
-            let listener = bind_path(path).or_else(|error| match error.kind() {
-                io::ErrorKind::AddrInUse if is_stale(path).map_err(refused)? => {
-                    std::fs::remove_file(path)
-                        .and_then(|()| bind_path(path))
-                        .map_err(refused)
+            let listener = match bind_path(path) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    match Occupant::at(path).map_err(refused)? {
+                        Occupant::Alive => {
+                            return Err(ListenError::InUse {
+                                remote: remote.clone(),
+                            });
+                        }
+                        Occupant::NoSocket => {
+                            return Err(ListenError::Occupied {
+                                remote: remote.clone(),
+                            });
+                        }
+                        Occupant::Dead => std::fs::remove_file(path).and_then(|()| bind_path(path)),
+                    }
                 }
-                io::ErrorKind::AddrInUse => Err(ListenError::InUse {
-                    remote: remote.clone(),
-                }),
-                _ => Err(refused(error)),
-            })?;
+                bound => bound,
+            };
+            let listener = listener.map_err(refused)?;
             let file = SocketFile::at(path).map_err(refused)?;
             return Ok((Socket::Unix(listener, file), remote.clone()));
         }
@@ -118,20 +126,32 @@ fn bind_path(path: &Path) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-/// Whether a socket is left over from a process that is gone.
-///
-/// Two that ask at the same time may both be told so, and the later one then takes the place of
-/// the earlier one. Who must exclude that needs a lock of their own.
-fn is_stale(path: &Path) -> io::Result<bool> {
-    if !path.symlink_metadata()?.file_type().is_socket() {
-        return Ok(false);
-    }
-    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A listener whose queue is full must not block us; it is alive.
-    socket.set_nonblocking(true)?;
-    match socket.connect(&SockAddr::unix(path)?) {
-        Err(error) => Ok(error.kind() == io::ErrorKind::ConnectionRefused),
-        Ok(()) => Ok(false),
+/// What is at a path on which we cannot listen.
+enum Occupant {
+    /// A socket on which a process listens.
+    Alive,
+    /// A socket that is left over from a process that is gone.
+    Dead,
+    NoSocket,
+}
+
+impl Occupant {
+    /// Looks by connecting.
+    ///
+    /// Two that look at the same time may both find a dead socket, and the later one then takes the
+    /// place of the earlier one. Who must exclude that needs a lock of their own.
+    fn at(path: &Path) -> io::Result<Self> {
+        if !path.symlink_metadata()?.file_type().is_socket() {
+            return Ok(Self::NoSocket);
+        }
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // One whose queue is full must not block us; it is alive.
+        socket.set_nonblocking(true)?;
+        match socket.connect(&SockAddr::unix(path)?) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Self::Dead),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(Self::Alive),
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Certificates for tests.
 
-use std::path::Path;
-
 use ovsdb_client::tls::{Pem, Tls, TlsBuilder};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
@@ -20,8 +18,8 @@ pub(crate) enum Valid {
 
 /// A certificate and its key, in PEM.
 pub(crate) struct Identity {
-    certificate: String,
-    key: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
@@ -77,19 +75,5 @@ impl Identity {
     pub(crate) fn builder(&self, ca: &Authority) -> TlsBuilder {
         let (certificate, key) = (Pem::text(&*self.certificate), Pem::text(&*self.key));
         ca.trusted().identity(certificate, key)
-    }
-
-    /// What makes a server show this certificate and trust a CA; its files go into `directory`.
-    pub(crate) fn server_arguments(&self, ca: &Authority, directory: &Path) -> Vec<String> {
-        let file = |option: &str, name: &str, text: &str| {
-            let path = directory.join(name);
-            std::fs::write(&path, text).unwrap();
-            format!("--{option}={}", path.display())
-        };
-        vec![
-            file("ca-cert", "cacert.pem", &ca.certificate()),
-            file("certificate", "cert.pem", &self.certificate),
-            file("private-key", "privkey.pem", &self.key),
-        ]
     }
 }

@@ -9,7 +9,7 @@ use ovsdb_client::{
 
 use super::pki::{Authority, Identity, Valid};
 use super::process::Server;
-use super::transports::database;
+use super::transports::{database, tls_arguments};
 
 /// TLS 1.3 tells a client of its refusal only after the handshake, TLS 1.2 within.
 const VERSIONS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
@@ -17,7 +17,7 @@ const VERSIONS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
 /// A server with this certificate that trusts `ca`.
 async fn serve(identity: &Identity, ca: &Authority, version: &str) -> Option<Server> {
     let directory = database()?;
-    let mut arguments = identity.server_arguments(ca, directory.path());
+    let mut arguments = tls_arguments(identity, ca, directory.path());
     arguments.push("--remote=pssl:0:127.0.0.1".to_owned());
     arguments.push(format!("--ssl-protocols={version}"));
     Some(Server::start_with(directory, "nb.db", arguments).await)

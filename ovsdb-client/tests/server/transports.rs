@@ -1,6 +1,5 @@
 //! Every way to reach a server, and to be reached by one.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -12,7 +11,7 @@ use ovsdb_client::{
 };
 use tokio::time::timeout_at;
 
-use super::pki::{Authority, Valid};
+use super::pki::{Authority, Identity, Valid};
 use super::process::{self, Server};
 use super::{NB, soon};
 
@@ -24,6 +23,20 @@ pub(super) fn database() -> Option<tempfile::TempDir> {
         .create(directory.path().join("nb.db"), Durability::Process)
         .unwrap();
     Some(directory)
+}
+
+/// What makes a server show a certificate and trust a CA; the files go into `directory`.
+pub(super) fn tls_arguments(identity: &Identity, ca: &Authority, directory: &Path) -> Vec<String> {
+    let file = |option: &str, name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("--{option}={}", path.display())
+    };
+    vec![
+        file("ca-cert", "cacert.pem", &ca.certificate()),
+        file("certificate", "cert.pem", &identity.certificate),
+        file("private-key", "privkey.pem", &identity.key),
+    ]
 }
 
 async fn assert_served(client: &Client) {
@@ -65,7 +78,7 @@ async fn a_server_is_reached_over_tls() {
             return;
         };
         let ca = Authority::new("ca");
-        let mut arguments = ca.sign(Valid::Now).server_arguments(&ca, directory.path());
+        let mut arguments = tls_arguments(&ca.sign(Valid::Now), &ca, directory.path());
         arguments.push("--remote=pssl:0:127.0.0.1".to_owned());
         arguments.push(format!("--ssl-protocols={version}"));
         let server = Server::start_with(directory, "nb.db", arguments).await;
@@ -183,7 +196,7 @@ async fn a_server_dials_in_over_tls() {
     let remote = "pssl:0:127.0.0.1".parse().unwrap();
     let listener = Listener::bind(&remote, &options).await.unwrap();
     let remote = format!("ssl:127.0.0.1:{}", port(&listener));
-    let arguments = ca.sign(Valid::Now).server_arguments(&ca, directory.path());
+    let arguments = tls_arguments(&ca.sign(Valid::Now), &ca, directory.path());
     let peer = assert_dials_in(directory, listener, remote, arguments).await;
     assert!(matches!(peer, Peer::Ssl(_)), "{peer}");
 }
@@ -210,7 +223,8 @@ async fn whoever_is_not_there_is_named() {
     let ConnectError::Unreachable { attempts, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(attempts.contains_address(([127, 0, 0, 1], port)));
+    let address = ([127, 0, 0, 1], port).into();
+    assert!(attempts.iter().any(|(tried, _)| *tried == address));
     let text = error.to_string();
     assert!(
         text.starts_with(&format!("cannot connect to tcp:localhost:{port}: "))
@@ -235,15 +249,4 @@ async fn whoever_is_not_there_is_named() {
         error.to_string(),
         "cannot connect to unix:/nonexistent/db.sock"
     );
-}
-
-trait Attempts {
-    fn contains_address(&self, address: impl Into<SocketAddr>) -> bool;
-}
-
-impl<E> Attempts for Vec<(SocketAddr, E)> {
-    fn contains_address(&self, address: impl Into<SocketAddr>) -> bool {
-        let wanted = address.into();
-        self.iter().any(|(address, _)| *address == wanted)
-    }
 }
