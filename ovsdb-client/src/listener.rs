@@ -125,8 +125,10 @@ pub enum ListenError {
     },
 }
 
-/// Why a peer was not accepted. The listener goes on, except after
-/// [`Socket`](Self::Socket).
+/// Why a peer was not accepted.
+///
+/// All but [`Socket`](Self::Socket) concern one peer, and the listener goes on. That one may pass
+/// as well, such as too many open files, but not at once: wait before the next try.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
@@ -213,7 +215,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`AcceptError`]. Each but [`AcceptError::Socket`] concerns one peer only: log it and go on.
+    /// [`AcceptError`].
     pub async fn accept(&mut self) -> Result<(Stream, Peer), AcceptError> {
         loop {
             tokio::select! {

@@ -19,7 +19,7 @@ mod passive;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use parse::{Scanner, as_string};
@@ -80,6 +80,15 @@ impl Remote {
         Self::Ssl { host, port }
     }
 
+    /// The path of the socket, if it is one.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let path = match self {
+            Self::Unix(path) => Some(path.as_path()),
+            Self::Tcp { .. } | Self::Ssl { .. } => None,
+        };
+        path.into_iter()
+    }
+
     fn scan(mut scanner: Scanner<'_>) -> Result<Self, ParseRemoteError> {
         if scanner.eat("unix:") {
             return Ok(Self::Unix(scanner.path()?.into()));
@@ -138,6 +147,8 @@ as_string!(Remote);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
     use proptest::prelude::*;
 
     #[test]
@@ -213,6 +224,13 @@ mod tests {
         }
         let long = format!("tcp:{}.a:1", "x".repeat(64));
         assert_eq!(long.parse::<Remote>().unwrap_err().offset(), 4 + 63);
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_not_written_as_another() {
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(b"/a\xff"));
+        let error = serde_json::to_string(&Remotes::from(Remote::Unix(path))).unwrap_err();
+        assert_eq!(error.to_string(), r#"the path "/a\xFF" is not UTF-8"#);
     }
 
     #[test]

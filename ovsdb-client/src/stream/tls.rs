@@ -119,7 +119,9 @@ impl View {
     /// The same for an error during the handshake, when the end of the stream is one as well.
     fn explain_handshake(self, error: io::Error) -> io::Error {
         match error.kind() {
-            kind @ (io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            kind @ (io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe) => {
                 let peer = self.role.peer();
                 io::Error::new(kind, TlsError::HungUp { peer })
             }

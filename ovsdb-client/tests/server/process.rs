@@ -20,19 +20,22 @@ pub(crate) struct Server {
 }
 
 /// A directory for the files of one server, or nothing when there is no server to run.
-///
-/// Says so then, and fails where everything is required.
 pub(crate) fn directory() -> Option<tempfile::TempDir> {
-    if Path::new(PROGRAM).exists() {
-        return Some(tempfile::tempdir().unwrap());
+    installed(PROGRAM).then(|| tempfile::tempdir().unwrap())
+}
+
+/// Whether a program is there. Says so if not, and fails where everything is required.
+pub(crate) fn installed(program: &str) -> bool {
+    if Path::new(program).exists() {
+        return true;
     }
     let required = std::env::var("OFM_TEST_REQUIRE").is_ok_and(|what| what == "all");
-    assert!(!required, "{PROGRAM} is missing and OFM_TEST_REQUIRE=all");
+    assert!(!required, "{program} is missing and OFM_TEST_REQUIRE=all");
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     {
-        eprintln!("skipped: {PROGRAM} is missing");
+        eprintln!("skipped: {program} is missing");
     }
-    None
+    false
 }
 
 /// Text of an installed schema.

@@ -87,6 +87,8 @@ async fn a_server_is_reached_over_tls() {
     }
 }
 
+const OVS_PKI: &str = "/usr/bin/ovs-pki";
+
 /// `ovs-pki init` and `ovs-pki req+sign`, in `directory`.
 fn run_ovs_pki(directory: &Path) {
     for arguments in [&["init"][..], &["req+sign", "nb", "switch"]] {
@@ -94,7 +96,7 @@ fn run_ovs_pki(directory: &Path) {
             clippy::disallowed_methods,
             reason = "certificates of Open vSwitch's own making"
         )]
-        let status = Command::new("/usr/bin/ovs-pki")
+        let status = Command::new(OVS_PKI)
             .current_dir(directory)
             .arg(format!("--dir={}", directory.join("pki").display()))
             .arg(format!("--log={}", directory.join("pki.log").display()))
@@ -110,6 +112,9 @@ async fn certificates_of_ovs_pki_are_good() {
     let Some(directory) = database() else {
         return;
     };
+    if !process::installed(OVS_PKI) {
+        return;
+    }
     run_ovs_pki(directory.path());
     let file = |name: &str| directory.path().join(name);
     let ca = file("pki/switchca/cacert.pem");
