@@ -190,6 +190,7 @@ mod tests {
             ("ptcp:6640", 0, Expected::Method),
             (" tcp:a", 0, Expected::Method),
             ("unix:", 5, Expected::Path),
+            ("unix:\0abstract", 5, Expected::Path),
             ("tcp:", 4, Expected::Host),
             ("tcp::6641", 4, Expected::Host),
             ("tcp:a b:1", 5, Expected::HostName),
@@ -223,7 +224,17 @@ mod tests {
             );
         }
         let long = format!("tcp:{}.a:1", "x".repeat(64));
-        assert_eq!(long.parse::<Remote>().unwrap_err().offset(), 4 + 63);
+        let error = long.parse::<Remote>().unwrap_err();
+        assert_eq!(
+            (error.offset(), error.expected()),
+            (4 + 63, Expected::ShorterName)
+        );
+        let long = format!("tcp:{}a:1", "x.".repeat(127));
+        let error = long.parse::<Remote>().unwrap_err();
+        assert_eq!(
+            (error.offset(), error.expected()),
+            (4 + 253, Expected::ShorterName)
+        );
     }
 
     #[test]
@@ -238,11 +249,11 @@ mod tests {
         let error = "tcp:ä\n:1".parse::<Remote>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#""tcp:ä\n:1": expected a valid host name at character 5, before "ä\n:1""#
+            r#""tcp:ä\n:1": expected a host name of letters, digits, hyphens and dots at character 5, before "ä\n:1""#
         );
         assert_eq!(
             error.marked().to_string(),
-            "tcp:ä\\n:1\n    ^ expected a valid host name"
+            "tcp:ä\\n:1\n    ^ expected a host name of letters, digits, hyphens and dots"
         );
         let error = "tcp:a:".parse::<Remote>().unwrap_err();
         assert_eq!(

@@ -43,50 +43,64 @@ impl Socket {
 
 /// Listens, and says where in truth.
 pub(super) async fn bind(remote: &PassiveRemote) -> Result<(Socket, PassiveRemote), ListenError> {
-    let refused = |source| ListenError::Refused {
-        remote: remote.clone(),
-        source,
-    };
-    let (host, port) = match remote {
-        PassiveRemote::Unix(path) => {
-            let listener = match bind_path(path) {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    match Occupant::at(path).map_err(refused)? {
-                        Occupant::Alive => {
-                            return Err(ListenError::InUse {
-                                remote: remote.clone(),
-                            });
-                        }
-                        Occupant::NoSocket => {
-                            return Err(ListenError::Occupied {
-                                remote: remote.clone(),
-                            });
-                        }
-                        Occupant::Dead => std::fs::remove_file(path).and_then(|()| bind_path(path)),
-                    }
-                }
-                bound => bound,
-            };
-            let listener = listener.map_err(refused)?;
-            let file = SocketFile::at(path).map_err(refused)?;
-            return Ok((Socket::Unix(listener, file), remote.clone()));
+    match remote {
+        PassiveRemote::Unix(path) => Ok((bind_unix(remote, path)?, remote.clone())),
+        PassiveRemote::Tcp { port, host } => {
+            let (listener, port) = bind_tcp(remote, host.as_ref(), *port).await?;
+            let host = host.clone();
+            Ok((Socket::Tcp(listener), PassiveRemote::Tcp { port, host }))
         }
-        PassiveRemote::Tcp { port, host } | PassiveRemote::Ssl { port, host } => (host, *port),
-    };
-    let any = Host::V4(Ipv4Addr::UNSPECIFIED);
-    let addresses = resolve(host.as_ref().unwrap_or(&any), port).await;
-    let addresses = addresses.map_err(|source| ListenError::Resolve {
+        PassiveRemote::Ssl { port, host } => {
+            let (listener, port) = bind_tcp(remote, host.as_ref(), *port).await?;
+            let host = host.clone();
+            Ok((Socket::Tcp(listener), PassiveRemote::Ssl { port, host }))
+        }
+    }
+}
+
+fn refused(remote: &PassiveRemote) -> impl Fn(io::Error) -> ListenError {
+    |source| ListenError::Refused {
         remote: remote.clone(),
         source,
-    })?;
-    let listener = bind_first(&addresses).map_err(refused)?;
-    let port = listener.local_addr().map_err(refused)?.port();
-    let host = host.clone();
-    let local = match remote {
-        PassiveRemote::Ssl { .. } => PassiveRemote::Ssl { port, host },
-        _ => PassiveRemote::Tcp { port, host },
+    }
+}
+
+fn bind_unix(remote: &PassiveRemote, path: &Path) -> Result<Socket, ListenError> {
+    let listener = match bind_path(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let remote = remote.clone();
+            match Occupant::at(path).map_err(refused(&remote))? {
+                Occupant::Alive => return Err(ListenError::InUse { remote }),
+                Occupant::NoSocket => return Err(ListenError::Occupied { remote }),
+                Occupant::Dead => std::fs::remove_file(path).and_then(|()| bind_path(path)),
+            }
+        }
+        bound => bound,
     };
-    Ok((Socket::Tcp(listener), local))
+    let listener = listener.map_err(refused(remote))?;
+    let file = SocketFile::at(path).map_err(refused(remote))?;
+    Ok(Socket::Unix(listener, file))
+}
+
+/// Listens on a TCP port, and says which: the kernel may have chosen it.
+async fn bind_tcp(
+    remote: &PassiveRemote,
+    host: Option<&Host>,
+    port: u16,
+) -> Result<(TcpListener, u16), ListenError> {
+    let addresses = match host {
+        None => vec![(Ipv4Addr::UNSPECIFIED, port).into()],
+        Some(host) => {
+            let addresses = resolve(host, port).await;
+            addresses.map_err(|source| ListenError::Resolve {
+                remote: remote.clone(),
+                source,
+            })?
+        }
+    };
+    let listener = bind_first(&addresses).map_err(refused(remote))?;
+    let port = listener.local_addr().map_err(refused(remote))?.port();
+    Ok((listener, port))
 }
 
 /// Listens on the first address that is ours.

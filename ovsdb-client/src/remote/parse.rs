@@ -39,13 +39,14 @@ pub enum Expected {
     Method,
     /// `punix:`, `ptcp:` or `pssl:`.
     PassiveMethod,
-    /// The path of a socket.
+    /// The path of a socket, without null characters.
     Path,
     /// A host name or an address.
     Host,
-    /// A letter, a digit, a hyphen, an underscore or a dot; or fewer characters: labels have at
-    /// most 63 and names at most 253.
+    /// A letter, a digit, a hyphen, an underscore, or a dot between two labels.
     HostName,
+    /// A host name with fewer characters.
+    ShorterName,
     /// Four numbers: a host that ends in a number is no name.
     Ipv4,
     /// An IPv6 address.
@@ -76,7 +77,8 @@ impl fmt::Display for Expected {
             Self::PassiveMethod => "one of the methods punix:, ptcp: and pssl:",
             Self::Path => "the path of a socket",
             Self::Host => "a host name, an IPv4 address or an IPv6 address in brackets",
-            Self::HostName => "a valid host name",
+            Self::HostName => "a host name of letters, digits, hyphens and dots",
+            Self::ShorterName => "a host name of at most 253 characters, 63 between two dots",
             Self::Ipv4 => "an IPv4 address of four numbers from 0 to 255",
             Self::Ipv6 => "an IPv6 address",
             Self::Brackets => "an IPv6 address in brackets",
@@ -199,9 +201,10 @@ impl<'a> Scanner<'a> {
 
     /// Reads the path of a socket: the whole rest.
     pub(super) fn path(&mut self) -> Result<&'a str, ParseRemoteError> {
-        match self.rest() {
-            "" => Err(self.refuse(Expected::Path)),
-            path => Ok(path),
+        let path = self.rest();
+        match path.find('\0') {
+            None if !path.is_empty() => Ok(path),
+            end => Err(self.refuse_after(end.unwrap_or(0), Expected::Path)),
         }
     }
 
@@ -231,12 +234,9 @@ impl<'a> Scanner<'a> {
             return self.bracketed();
         }
         let from = self.clone();
-        if is_ipv6(from.rest())
-            || from
-                .rest()
-                .rsplit_once(':')
-                .is_some_and(|(host, _)| is_ipv6(host))
-        {
+        let rest = from.rest();
+        let before_port = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+        if is_ipv6(rest) || is_ipv6(before_port) {
             return Err(from.refuse(Expected::Brackets));
         }
         let name = self.take_until(':');

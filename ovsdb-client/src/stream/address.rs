@@ -91,7 +91,7 @@ async fn connect_one(address: SocketAddr, options: &StreamOptions) -> io::Result
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // Before connecting, so that the user timeout bounds that as well (tcp(7)).
+    // Before connecting, so that there is no moment without them.
     options.apply(&socket)?;
     socket.connect(address).await
 }

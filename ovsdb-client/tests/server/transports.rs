@@ -89,52 +89,55 @@ async fn a_server_is_reached_over_tls() {
 
 const OVS_PKI: &str = "/usr/bin/ovs-pki";
 
-/// `ovs-pki init` and `ovs-pki req+sign`, in `directory`.
-fn run_ovs_pki(directory: &Path) {
-    for arguments in [&["init"][..], &["req+sign", "nb", "switch"]] {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "certificates of Open vSwitch's own making"
-        )]
-        let status = Command::new(OVS_PKI)
-            .current_dir(directory)
-            .arg(format!("--dir={}", directory.join("pki").display()))
-            .arg(format!("--log={}", directory.join("pki.log").display()))
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(status.status.success(), "{status:?}");
-    }
+fn run_ovs_pki(directory: &Path, arguments: &[&str]) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "certificates of Open vSwitch's own making"
+    )]
+    let output = Command::new(OVS_PKI)
+        .current_dir(directory)
+        .arg(format!("--dir={}", directory.join("pki").display()))
+        .arg(format!("--log={}", directory.join("pki.log").display()))
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[tokio::test]
 async fn certificates_of_ovs_pki_are_good() {
-    let Some(directory) = database() else {
-        return;
-    };
-    if !process::installed(OVS_PKI) {
-        return;
+    let signed_by_ca: &[&[&str]] = &[&["init"], &["req+sign", "nb", "switch"]];
+    let signed_by_itself: &[&[&str]] = &[&["req", "nb"], &["self-sign", "nb"]];
+    for (commands, ca) in [
+        (signed_by_ca, "pki/switchca/cacert.pem"),
+        (signed_by_itself, "nb-cert.pem"),
+    ] {
+        let Some(directory) = database() else {
+            return;
+        };
+        if !process::installed(OVS_PKI) {
+            return;
+        }
+        for command in commands {
+            run_ovs_pki(directory.path(), command);
+        }
+        let file = |name: &str| directory.path().join(name);
+        let (certificate, key) = (file("nb-cert.pem"), file("nb-privkey.pem"));
+        let arguments = [
+            "--remote=pssl:0:127.0.0.1".to_owned(),
+            format!("--ca-cert={}", file(ca).display()),
+            format!("--certificate={}", certificate.display()),
+            format!("--private-key={}", key.display()),
+        ];
+        let tls = Tls::builder()
+            .ca(Pem::file(file(ca)))
+            .identity(Pem::file(certificate), Pem::file(key))
+            .build()
+            .unwrap();
+        let server = Server::start_with(directory, "nb.db", arguments).await;
+        let options = StreamOptions::default().tls(tls);
+        assert_reached(&Remote::ssl(server.tcp()), &options).await;
     }
-    run_ovs_pki(directory.path());
-    let file = |name: &str| directory.path().join(name);
-    let ca = file("pki/switchca/cacert.pem");
-    let arguments = [
-        "--remote=pssl:0:127.0.0.1".to_owned(),
-        format!("--ca-cert={}", ca.display()),
-        format!("--certificate={}", file("nb-cert.pem").display()),
-        format!("--private-key={}", file("nb-privkey.pem").display()),
-    ];
-    let tls = Tls::builder()
-        .ca(Pem::file(&ca))
-        .identity(
-            Pem::file(file("nb-cert.pem")),
-            Pem::file(file("nb-privkey.pem")),
-        )
-        .build()
-        .unwrap();
-    let server = Server::start_with(directory, "nb.db", arguments).await;
-    let options = StreamOptions::default().tls(tls);
-    assert_reached(&Remote::ssl(server.tcp()), &options).await;
 }
 
 /// Starts a server that dials `remote` with `arguments`, and speaks to it.
