@@ -111,6 +111,12 @@ pub enum ListenError {
         /// Where.
         remote: PassiveRemote,
     },
+    /// The file at the path is no socket, so it is not ours to replace.
+    #[error("cannot listen on {remote}: there is a file that is no socket")]
+    Occupied {
+        /// Where.
+        remote: PassiveRemote,
+    },
     /// The remote is `pssl:`, and there is no certificate to show to clients.
     #[error("cannot listen on {remote} without a certificate and a private key for TLS")]
     NoCertificate {
@@ -119,8 +125,10 @@ pub enum ListenError {
     },
 }
 
-/// Why a peer was not accepted. The listener goes on, except after
-/// [`Socket`](Self::Socket).
+/// Why a peer was not accepted.
+///
+/// All but [`Socket`](Self::Socket) concern one peer, and the listener goes on. That one may pass
+/// as well, such as too many open files, but not at once: wait before the next try.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
@@ -207,7 +215,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`AcceptError`]. Each but [`AcceptError::Socket`] concerns one peer only: log it and go on.
+    /// [`AcceptError`].
     pub async fn accept(&mut self) -> Result<(Stream, Peer), AcceptError> {
         loop {
             tokio::select! {

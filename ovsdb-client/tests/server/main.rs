@@ -8,8 +8,11 @@
 mod connections;
 mod files;
 mod monitors;
+mod pki;
 mod process;
+mod refusals;
 mod transactions;
+mod transports;
 
 use std::time::Duration;
 

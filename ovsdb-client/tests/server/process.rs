@@ -20,19 +20,22 @@ pub(crate) struct Server {
 }
 
 /// A directory for the files of one server, or nothing when there is no server to run.
-///
-/// Says so then, and fails where everything is required.
 pub(crate) fn directory() -> Option<tempfile::TempDir> {
-    if Path::new(PROGRAM).exists() {
-        return Some(tempfile::tempdir().unwrap());
+    installed(PROGRAM).then(|| tempfile::tempdir().unwrap())
+}
+
+/// Whether a program is there. Says so if not, and fails where everything is required.
+pub(crate) fn installed(program: &str) -> bool {
+    if Path::new(program).exists() {
+        return true;
     }
     let required = std::env::var("OFM_TEST_REQUIRE").is_ok_and(|what| what == "all");
-    assert!(!required, "{PROGRAM} is missing and OFM_TEST_REQUIRE=all");
+    assert!(!required, "{program} is missing and OFM_TEST_REQUIRE=all");
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     {
-        eprintln!("skipped: {PROGRAM} is missing");
+        eprintln!("skipped: {program} is missing");
     }
-    None
+    false
 }
 
 /// Text of an installed schema.
@@ -48,6 +51,16 @@ impl Server {
         directory: tempfile::TempDir,
         file: &str,
         remote: Option<&str>,
+    ) -> Self {
+        let remote = remote.map(|remote| format!("--remote={remote}"));
+        Self::start_with(directory, file, remote).await
+    }
+
+    /// The same with any arguments.
+    pub(crate) async fn start_with(
+        directory: tempfile::TempDir,
+        file: &str,
+        arguments: impl IntoIterator<Item = String>,
     ) -> Self {
         #[expect(
             clippy::disallowed_methods,
@@ -65,7 +78,7 @@ impl Server {
                 directory.path().join("db.ctl").display()
             ))
             .args(["-vconsole:info", "-vsyslog:off"])
-            .args(remote.map(|remote| format!("--remote={remote}")))
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
