@@ -92,6 +92,8 @@ fn normal(value: &Value, known: &impl Fn(&str) -> Option<String>) -> Value {
             }
             Value::Object(normalized)
         }
+        // The in-process server knows no negative zero.
+        Value::Number(number) if number.as_f64() == Some(0.0) => Value::from(0),
         value => value.clone(),
     }
 }

@@ -11,6 +11,7 @@ mod link;
 #[path = "../server/process.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod process;
+mod protocol;
 
 use compare::{Comparison, Dumps};
 use generate::Generator;
@@ -29,8 +30,8 @@ struct Both {
     real: Link<UnixStream>,
     ours: Link<DuplexStream>,
     comparison: Comparison,
-    _server: process::Server,
-    _ours: Server,
+    server: process::Server,
+    in_process: Server,
 }
 
 impl Both {
@@ -47,9 +48,15 @@ impl Both {
             real: Link::new(UnixStream::connect(server.socket()).await.unwrap()),
             ours: Link::new(in_process.connect()),
             comparison: Comparison::default(),
-            _server: server,
-            _ours: in_process,
+            server,
+            in_process,
         })
+    }
+
+    /// Connects once more to each.
+    async fn connect(&self) -> (Link<UnixStream>, Link<DuplexStream>) {
+        let real = UnixStream::connect(self.server.socket()).await.unwrap();
+        (Link::new(real), Link::new(self.in_process.connect()))
     }
 
     /// Calls both, and compares the replies and the notifications before them.
