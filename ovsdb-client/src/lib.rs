@@ -16,6 +16,8 @@ mod ownership;
 pub mod remote;
 pub mod replica;
 pub mod schema;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod stream;
 pub mod tls;
 pub mod transaction;

@@ -123,6 +123,12 @@ impl Datum {
         self.len() == 0
     }
 
+    /// Whether a canonical set, or scalar, has this element.
+    #[cfg(feature = "server")]
+    pub(crate) fn has(&self, atom: &Atom) -> bool {
+        self.atoms().binary_search(atom).is_ok()
+    }
+
     fn atoms(&self) -> &[Atom] {
         match self {
             Self::Atom(atom) => slice::from_ref(atom),
