@@ -1,6 +1,10 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+// Generated code, an example of which the tests use, names this crate.
+#[cfg(test)]
+extern crate self as ovsdb_client;
+
 pub mod client;
 pub mod error;
 pub mod file;
@@ -10,6 +14,7 @@ mod remote;
 pub mod schema;
 pub mod transaction;
 mod transport;
+pub mod typed;
 pub mod value;
 
 pub use client::{Client, ClientBuilder};

@@ -1,6 +1,7 @@
 //! Database schemas: RFC 7047 §3.2, and the `.ovsschema` files that are written in it.
 
 mod column;
+mod describe;
 mod error;
 mod member;
 mod read;

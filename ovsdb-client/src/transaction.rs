@@ -18,6 +18,8 @@ pub use mutation::Mutation;
 pub use operation::Until;
 pub use outcome::{TransactError, TransactionOutcome};
 
+pub(crate) use condition::{Clause, Function};
+pub(crate) use mutation::Mutator;
 pub(crate) use operation::Operation;
 
 /// A transaction being put together.

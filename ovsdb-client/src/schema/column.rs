@@ -77,7 +77,7 @@ pub struct Reference {
 
 impl ColumnType {
     /// A single atom without constraints.
-    pub(super) fn scalar(atom_type: AtomType) -> Self {
+    pub(crate) fn scalar(atom_type: AtomType) -> Self {
         Self {
             key: BaseType::plain(atom_type),
             value: None,
