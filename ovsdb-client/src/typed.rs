@@ -46,6 +46,7 @@ mod value;
 
 #[cfg(test)]
 #[rustfmt::skip]
+#[expect(dead_code, unreachable_pub, reason = "generated for others to use, all of it public")]
 mod pets;
 #[cfg(test)]
 mod tests;

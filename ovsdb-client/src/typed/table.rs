@@ -86,7 +86,7 @@ pub enum ValueError {
         /// The value.
         datum: Datum,
         /// The type.
-        expected: Shape,
+        expected: Box<Shape>,
     },
 }
 
@@ -130,7 +130,7 @@ impl<'a> RowReader<'a> {
         };
         V::from_datum(datum).ok_or_else(|| {
             let datum = datum.clone();
-            let expected = V::SHAPE;
+            let expected = Box::new(V::SHAPE);
             error(column, ValueError::Type { datum, expected })
         })
     }

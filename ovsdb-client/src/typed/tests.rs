@@ -282,6 +282,14 @@ proptest! {
 }
 
 #[test]
+fn a_real_comes_back_to_the_last_bit() {
+    // One that a parser which rounds twice gets wrong.
+    let row = Row::new().set("weight", 989922479.1450843);
+    let wire: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+    assert_eq!(wire.read(Cat::WEIGHT), Ok(989922479.1450843));
+}
+
+#[test]
 fn a_name_is_not_a_reference() {
     let row = Row::new().set("cats", Atom::NamedUuid("row0".to_owned()));
     assert!(row.read(Owner::CATS).is_err());

@@ -214,7 +214,7 @@ impl TransactionOutcome {
         &self,
         rows: SelectedRows<T>,
     ) -> impl Iterator<Item = Result<T, DecodeError>> {
-        self.selected_by(rows, |row| RowReader::strict(row))
+        self.selected_by(rows, RowReader::strict)
     }
 
     pub(super) fn selected_by<'a, T: Table>(
