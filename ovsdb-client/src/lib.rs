@@ -1,6 +1,10 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+// Generated code, an example of which the tests use, names this crate.
+#[cfg(test)]
+extern crate self as ovsdb_client;
+
 pub mod client;
 pub mod database;
 pub mod error;
@@ -22,6 +26,7 @@ pub mod stream;
 pub mod tls;
 pub mod transaction;
 mod transport;
+pub mod typed;
 pub mod unixctl;
 pub mod value;
 

@@ -18,9 +18,7 @@ pub use mutation::Mutation;
 pub use operation::Until;
 pub use outcome::{TransactError, TransactionOutcome};
 
-#[cfg(feature = "server")]
 pub(crate) use condition::{Clause, Function};
-#[cfg(feature = "server")]
 pub(crate) use mutation::Mutator;
 pub(crate) use operation::Operation;
 

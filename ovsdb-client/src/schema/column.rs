@@ -1,24 +1,14 @@
 //! Column types and what they admit: RFC 7047 §3.2 `<column-schema>`, `<type>`, `<base-type>`.
 
-use serde::Deserialize;
-
-use super::json::{BaseTypeJson, ColumnTypeJson};
 use super::violation::Violation;
 use crate::value::{Atom, AtomType, Datum};
 
 /// One column of a table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Column {
-    #[serde(rename = "type")]
-    ty: ColumnType,
-    #[serde(default)]
-    ephemeral: bool,
-    #[serde(default = "yes")]
-    mutable: bool,
-}
-
-fn yes() -> bool {
-    true
+    pub(super) ty: ColumnType,
+    pub(super) ephemeral: bool,
+    pub(super) mutable: bool,
 }
 
 impl Column {
@@ -28,19 +18,24 @@ impl Column {
     }
 
     /// Whether the column is kept in memory only, not in the database file.
+    ///
+    /// A strong reference to a table that is no root is kept whatever its schema says, as servers
+    /// do: on loading, the row it refers to would be lost.
     pub fn is_ephemeral(&self) -> bool {
         self.ephemeral
     }
 
     /// Whether the column may change after its row was inserted.
+    ///
+    /// A weak reference may, whatever its schema says, as with servers: it vanishes with its
+    /// target.
     pub fn is_mutable(&self) -> bool {
         self.mutable
     }
 }
 
 /// The type of a column: a scalar, a set or a map, and how many elements it may have.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "ColumnTypeJson")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColumnType {
     /// Type of a scalar, of a set's elements or of a map's keys.
     pub key: BaseType,
@@ -53,12 +48,11 @@ pub struct ColumnType {
 }
 
 /// The type of an atom and the constraints on it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "BaseTypeJson")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BaseType {
     /// The type.
     pub atom_type: AtomType,
-    /// The only values allowed, when there is such a list.
+    /// The only values allowed, when there is such a list; sorted.
     pub allowed: Option<Vec<Atom>>,
     /// Least number allowed.
     pub min: Option<Atom>,
@@ -82,6 +76,31 @@ pub struct Reference {
 }
 
 impl ColumnType {
+    /// A single atom without constraints.
+    pub(crate) fn scalar(atom_type: AtomType) -> Self {
+        Self {
+            key: BaseType::plain(atom_type),
+            value: None,
+            min: 1,
+            max: Some(1),
+        }
+    }
+
+    /// Whether a value is exactly one atom.
+    pub fn is_scalar(&self) -> bool {
+        self.value.is_none() && self.min == 1 && self.max == Some(1)
+    }
+
+    /// Whether a value is one atom or none.
+    pub fn is_optional(&self) -> bool {
+        self.value.is_none() && self.min == 0 && self.max == Some(1)
+    }
+
+    /// Whether a value is made of pairs.
+    pub fn is_map(&self) -> bool {
+        self.value.is_some()
+    }
+
     /// Whether differences of this column are sent as differences: `ovsdb_type_is_composite` of
     /// Open vSwitch's `lib/ovsdb-types.h`. All other columns are sent whole.
     pub(crate) fn is_composite(&self) -> bool {
@@ -180,7 +199,7 @@ impl ColumnType {
 
 impl BaseType {
     /// A type without constraints.
-    pub(super) fn plain(atom_type: AtomType) -> Self {
+    pub(crate) fn plain(atom_type: AtomType) -> Self {
         Self {
             atom_type,
             allowed: None,
