@@ -10,20 +10,14 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
-use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
 use crate::daemon::{self, Server, served};
+use crate::record;
 use crate::rows::{self, plain_columns};
 
 /// Databases that one server loads.
 const DATABASES: usize = 60;
-
-/// Frames a record of a standalone database, apart from the code under test.
-pub(crate) fn record(json: &str) -> String {
-    let digest = Sha1::digest(format!("{json}\n"));
-    format!("OVSDB JSON {} {digest:x}\n{json}\n", json.len() + 1)
-}
 
 /// A record that changes, inserts or deletes some of ten trees.
 fn change() -> impl Strategy<Value = String> {
@@ -62,14 +56,14 @@ async fn the_server_makes_the_same_rows_of_random_records() {
     for number in 0..DATABASES {
         let schema = rows::schema(&format!("Any{number}"));
         let json: serde_json::Value = serde_json::from_str(schema.json()).unwrap();
-        let mut text = record(&json.to_string());
+        let mut text = record("JSON", &json.to_string());
         let mut log = read(&text);
         for json in vec(change(), 1..24)
             .new_tree(&mut runner)
             .unwrap()
             .current()
         {
-            write!(text, "{}", record(&json)).unwrap();
+            write!(text, "{}", record("JSON", &json)).unwrap();
             log = read(&text);
             if log.tail.is_some() {
                 break;

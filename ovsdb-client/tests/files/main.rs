@@ -8,6 +8,7 @@ mod rows;
 mod standalone;
 
 use ovsdb_client::file::{Annotation, Contents, Entries, Log};
+use sha1::{Digest, Sha1};
 
 const NB: &str = "/usr/share/ovn/ovn-nb.ovsschema";
 
@@ -17,6 +18,12 @@ fn remark(comment: &str) -> Annotation {
         date: None,
         comment: Some(comment.to_owned()),
     }
+}
+
+/// Frames a record, apart from the code under test.
+fn record(magic: &str, json: &str) -> String {
+    let digest = Sha1::digest(format!("{json}\n"));
+    format!("OVSDB {magic} {} {digest:x}\n{json}\n", json.len() + 1)
 }
 
 /// All rows of a log that has no damage.
