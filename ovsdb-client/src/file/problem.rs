@@ -66,8 +66,19 @@ pub enum ProblemKind {
         /// The name.
         name: String,
     },
-    /// Another row has the same UUID.
-    #[error("the UUID is taken by another row")]
+    /// A string with a NUL character: servers refuse JSON that has one.
+    #[error("column {column}: {string:?} has a NUL character, which no server reads")]
+    Nul {
+        /// The column.
+        column: String,
+        /// The string.
+        string: String,
+    },
+    /// The table has no row of that UUID to change or to remove.
+    #[error("there is no such row")]
+    UnknownRow,
+    /// Another row of the table has the same UUID.
+    #[error("the UUID is taken by another row of the table")]
     DuplicateUuid,
     /// A reference to a row that is not there. A server drops the whole transaction for a strong
     /// one, and the reference for a weak one.
