@@ -29,13 +29,25 @@
 //! The names of errors are those of ovsdb-server, their details are not, and there is no `syntax`.
 //! Nothing is written to disk, so `commit` with `durable` means nothing and ephemeral columns are
 //! like others. It sends no probes, knows no roles (RBAC), and has neither relays nor `convert`.
-//! Integers above 2⁶³ - 1 are not read as reals. Where 3.1.0 fails, it does not:
 //!
-//! - A multiplication close to, but within, the range of integers is no range error; one of a
-//!   negative integer by zero gives zero, and does not end the server.
-//! - `monitor` without requests, and `monitor_cond_change` without `where`, are syntax errors, and
-//!   do not end the server.
-//! - A key that is twice in the JSON of a map is a `syntax error`, not an `ovsdb error`.
+//! - `get_schema` and `_Server` give the schema as it was given, not in a normal form.
+//! - An operation is parsed as a whole before it is carried out, so that of several things wrong
+//!   with it another one may name the error. A key that is twice in a map is a `syntax error`, not
+//!   an `ovsdb error`.
+//! - Integers above 2⁶³ - 1 are not read as reals, UUIDs are also read without hyphens, zero has no
+//!   sign, and a `select` cannot `sort`, which RFC 7047 does not know.
+//!
+//! It does not repeat these faults of version 3.1.0:
+//!
+//! - The products of integers close to the limits are checked in a wrong way, and that of a negative
+//!   integer and zero ends the server.
+//! - `monitor` without requests and `monitor_cond_change` without `where` end the server; here they
+//!   are syntax errors.
+//! - A `monitor_cond_change` that fails may have changed some conditions, which shows in later
+//!   updates; here it has changed none.
+//! - Monitors of the same columns share state, so that the conditions of one decide whether the other
+//!   is told, with an empty modification, of a column that only conditions look at; here each goes
+//!   by its own.
 
 mod condition;
 mod connection;

@@ -1,10 +1,10 @@
 //! Values as clients write them, read against the type of their column.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::failure::Failure;
+use super::failure::{DUPLICATE, Failure};
 use crate::schema::{BaseType, ColumnType};
 use crate::value::{Atom, AtomType, Datum};
 
@@ -76,7 +76,13 @@ pub(super) fn read(
             let pairs = map
                 .iter()
                 .map(|(k, v)| Ok((atom(&ty.key, k)?, atom(value, v)?)));
-            Datum::Map(pairs.collect::<Result<_, Failure>>()?)
+            let read: BTreeMap<Atom, Atom> = pairs.collect::<Result<_, Failure>>()?;
+            if read.len() < map.len() {
+                // A name and the UUID that it stands for, say.
+                let details = format!("column {column}: {datum} has two keys that are the same");
+                return Err(Failure::new(DUPLICATE, details));
+            }
+            Datum::Map(read)
         }
         // The server does not take ["set",[]] for an empty map.
         (Datum::Map(_), None) | (Datum::Atom(_) | Datum::Set(_), Some(_)) => {
@@ -157,6 +163,10 @@ mod tests {
         let early = super::read("c", &ty(r#""uuid""#), &named, Some(&mut names)).unwrap();
         let uuid = names.give("a", None).unwrap();
         assert_eq!(early, Datum::from(uuid));
+        let twice = Datum::map([(Atom::NamedUuid("a".into()), 1), (uuid.into(), 2)]);
+        let map = ty(r#"{"key":"uuid","value":"integer","min":0,"max":9}"#);
+        let failure = super::read("c", &map, &twice, Some(&mut names)).unwrap_err();
+        assert_eq!(failure.name, "ovsdb error");
         assert_eq!(
             names.give("a", None).unwrap_err().name,
             "duplicate uuid-name"

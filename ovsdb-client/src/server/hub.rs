@@ -7,10 +7,11 @@ mod request;
 mod status;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lock::Locks;

@@ -253,7 +253,7 @@ async fn requests_are_refused_alike() {
         ),
         (
             "monitor",
-            json!(["_Server", null, {"Database": {"columns": ["name", "leader"]}}]),
+            json!(["_Server", null, {"Database": {"select": {"initial": false}}}]),
         ),
         ("monitor_cond_change", json!(["m", "m"])),
         ("monitor_cond_change", json!(["unknown", "m", {}])),
