@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::remote::PassiveRemote;
 use crate::stream::{Stream, StreamOptions, TlsStream};
@@ -221,7 +221,7 @@ impl Listener {
             tokio::select! {
                 Some(done) = self.handshakes.join_next() => match done {
                     Ok(accepted) => return accepted,
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                    Err(error) => raise(error),
                 },
                 accepted = self.socket.accept(), if self.handshakes.len() < HANDSHAKE_LIMIT => {
                     let (stream, peer) = accepted.map_err(|source| AcceptError::Socket {
@@ -249,6 +249,14 @@ impl Listener {
     fn prepare(&self, stream: &TcpStream, peer: Peer) -> Result<(), AcceptError> {
         let applied = self.options.apply(stream);
         applied.map_err(|source| AcceptError::Lost { peer, source })
+    }
+}
+
+/// Goes on with the panic of a handshake. One that was cancelled, with the runtime that it began
+/// on, has lost its peer and is forgotten.
+fn raise(error: JoinError) {
+    if let Ok(panic) = error.try_into_panic() {
+        std::panic::resume_unwind(panic);
     }
 }
 

@@ -48,6 +48,8 @@ pub use options::StreamOptions;
 pub use tls::TlsStream;
 
 /// A connected stream.
+///
+/// What was written to one over TLS may wait in it until [`flush`](tokio::io::AsyncWriteExt::flush).
 #[derive(Debug)]
 pub enum Stream {
     /// A Unix domain socket.

@@ -70,7 +70,10 @@ pub(super) async fn connect(
                     failed.push((address, error));
                     next_start = Instant::now();
                 }
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+                // Cancelled is an attempt only with the runtime, and this with it.
+                Err(error) => if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                },
             },
             () = sleep_until(next_start), if waiting.len() > 0 => {
                 if let Some(address) = waiting.next() {
