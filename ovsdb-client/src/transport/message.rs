@@ -138,9 +138,11 @@ fn answer(method: &str, params: &RawValue, id: &RawValue) -> Result<String, serd
 
 /// An id of a kind that `jsonrpsee` can read; another one would end its task without a word.
 fn reply_id(id: &RawValue) -> Result<&RawValue, MalformedMessage> {
-    match id.get().as_bytes() {
-        [b'"' | b'0'..=b'9', ..] => Ok(id),
-        _ => Err(MalformedMessage::Kind),
+    let text = id.get();
+    if text.starts_with('"') || text.parse::<u64>().is_ok() {
+        Ok(id)
+    } else {
+        Err(MalformedMessage::Kind)
     }
 }
 
@@ -278,7 +280,9 @@ mod tests {
 
     #[test]
     fn everything_else_is_malformed() {
-        let cases: [&[u8]; 8] = [
+        let cases: [&[u8]; 10] = [
+            br#"{"id":18446744073709551616,"result":1}"#,
+            br#"{"id":0.5,"result":1}"#,
             b"{}",
             b"{]",
             br#"{"id":1}"#,
