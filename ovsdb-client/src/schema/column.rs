@@ -135,8 +135,6 @@ impl ColumnType {
             (Datum::Atom(_) | Datum::Set(_), None) => {
                 datum.set_iter().try_for_each(|atom| self.key.check(atom))?
             }
-            // What is empty is both: the protocol lets a server read `["set",[]]` as an empty map.
-            (Datum::Set(atoms), Some(_)) if atoms.is_empty() => {}
             (datum, _) => {
                 let map = matches!(datum, Datum::Map(_));
                 return Err(Violation::Shape {
@@ -374,8 +372,14 @@ mod tests {
             ),
             (
                 r#"{"key":"string","value":"integer","min":0,"max":2}"#,
-                Datum::empty(),
+                Datum::Map(Default::default()),
                 true,
+            ),
+            // A server refuses an empty set for a map.
+            (
+                r#"{"key":"string","value":"integer","min":0,"max":2}"#,
+                Datum::empty(),
+                false,
             ),
             (
                 r#"{"key":"string","value":"integer","min":0,"max":2}"#,

@@ -182,6 +182,10 @@ impl<T: Table, V: Comparable> Column<T, V> {
 /// Arithmetic, on the number in the column or on each of its numbers.
 impl<T: Table, V: Numeric> Column<T, V> {
     /// Adds a number.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the operator would promise a sum, and this makes a mutation"
+    )]
     pub fn add(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T> {
         Mutation::add(self.name, number.into_atom()).into()
     }

@@ -225,7 +225,7 @@ impl Check<'_> {
                 | Function::LessOrEqual
                 | Function::Greater
                 | Function::GreaterOrEqual => {
-                    // An optional number is compared since Open vSwitch 2.5; the RFC has none.
+                    // The RFC compares scalars only; Open vSwitch an optional number as well.
                     if !is_number(&ty.key) || !(one || ty.is_optional()) {
                         self.problems.push(Kind::Comparison {
                             column: column.clone(),
@@ -334,4 +334,42 @@ fn table_of(operation: &Operation) -> Option<&str> {
 
 fn is_number(base: &BaseType) -> bool {
     matches!(base.atom_type, AtomType::Integer | AtomType::Real)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_two_inserts_give_is_found() {
+        let schema = Schema::parse(
+            r#"{"name": "S", "tables": {"T": {"columns": {"s": {"type": "string"}}}}}"#,
+        )
+        .unwrap();
+        let insert = r#"{"op": "insert", "table": "T", "uuid-name": "t", "row": {}}"#;
+        let operations: Vec<Operation> =
+            serde_json::from_str(&format!("[{insert}, {insert}]")).unwrap();
+        let problems = problems(&schema, &operations);
+        assert_eq!(
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["operation 1 (insert into T): the name t is taken by another insert"]
+        );
+    }
+
+    #[test]
+    fn columns_that_the_server_sets_are_not_for_rows() {
+        let schema = Schema::parse(
+            r#"{"name": "S", "tables": {"T": {"columns": {"s": {"type": "string"}}}}}"#,
+        )
+        .unwrap();
+        let json = r#"[{"op": "insert", "table": "T", "row": {"_version": "x"}}]"#;
+        let operations: Vec<Operation> = serde_json::from_str(json).unwrap();
+        assert!(matches!(
+            problems(&schema, &operations).as_slice(),
+            [OperationProblem {
+                kind: Kind::Immutable { .. },
+                ..
+            }]
+        ));
+    }
 }

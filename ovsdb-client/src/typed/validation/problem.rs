@@ -85,7 +85,8 @@ pub enum OperationProblemKind {
         /// Its type.
         ty: Box<ColumnType>,
     },
-    /// A reference by a name that no insert of the transaction gives to its row.
+    /// A reference by a name that no insert of the transaction gives to its row. A server makes up
+    /// a UUID for it, which dangles when a row takes it.
     #[error("column {column}: no insert makes a row named {name}")]
     UnknownName {
         /// The column.
