@@ -38,6 +38,7 @@
 mod column;
 mod conversion;
 mod reference;
+mod rows;
 mod skew;
 mod table;
 mod transaction;
@@ -54,6 +55,7 @@ mod tests;
 pub use column::Column;
 pub use conversion::{IntoAtom, IntoValue};
 pub use reference::{NewRow, Ref, RowRef};
+pub use rows::TypedChange;
 pub use skew::{Difference, SchemaMismatch, SchemaView, Skew, TableSpec};
 pub use table::{ColumnSpec, DecodeError, RowReader, Table, ValueError};
 pub use transaction::{Assignment, Rows, SelectedRows, TableCondition, TableMutation};

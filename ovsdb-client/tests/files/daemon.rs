@@ -133,7 +133,7 @@ impl Server {
             let client = self.connect().await;
             let monitor = client.monitor("_Server", std::slice::from_ref(&columns));
             let waited = match monitor.await {
-                Ok(mut monitor) => {
+                Ok(monitor) => {
                     let is_joined = |row: &Row| {
                         row.str("name") == Some(database)
                             && row.bool("connected") == Some(true)

@@ -61,11 +61,8 @@ async fn the_schema_of_the_server_itself_is_that_of_a_real_one() {
 
     use ovsdb_models::server::{Database, DatabaseModel};
     let monitor = client.monitor("_Server", &view.monitor_tables()).await;
-    let databases: Vec<Database> = monitor
-        .unwrap()
-        .rows("Database")
-        .map(|(uuid, row)| view.decode(uuid, row).unwrap())
-        .collect();
+    let databases: Result<Vec<Database>, _> = monitor.unwrap().snapshot().table().collect();
+    let databases = databases.unwrap();
     let served = databases.iter().find(|database| database.name == "Empty");
     let served = served.unwrap();
     assert_eq!(served.model, DatabaseModel::Standalone);

@@ -67,8 +67,9 @@ macro_rules! databases {
                 let view = SchemaView::new(&schema, tables, Skew::Strict).unwrap();
                 let monitored = view.monitor_tables();
                 let monitor = client.monitor(schema.name(), &monitored).await.unwrap();
+                let snapshot = monitor.snapshot();
                 for row in written.iter().filter(|row| schema.is_root(row.table())) {
-                    let found = monitor.view().row(row.table(), row.uuid()).unwrap();
+                    let found = snapshot.row(row.table(), row.uuid()).unwrap();
                     let read = AnyRow::decode(&view, row.table(), row.uuid(), found);
                     assert_eq!(read.unwrap().unwrap().uuid(), row.uuid(), "seed {seed}");
                 }

@@ -85,16 +85,14 @@ async fn types_and_server_make_do_with_what_both_have() {
     assert!(outcome.selected(switches).all(|row| row.is_err()));
 
     let monitor = client.monitor(db, &view.monitor_tables()).await.unwrap();
-    let row = monitor.view().row(Acl::TABLE, acl.uuid()).unwrap();
+    let snapshot = monitor.snapshot();
+    let row = snapshot.row(Acl::TABLE, acl.uuid()).unwrap();
     assert_eq!(
         row.read(Acl::ACTION),
         Ok(AclAction::Unknown("novel".to_owned()))
     );
-    let row = monitor.view().row(LogicalSwitch::TABLE, selected.uuid);
-    assert_eq!(
-        view.decode(selected.uuid, row.unwrap()),
-        Ok(selected.clone())
-    );
+    let switches: Result<Vec<LogicalSwitch>, _> = view.table(&snapshot).collect();
+    assert_eq!(switches, Ok(vec![selected.clone()]));
 
     // Nothing is sent that the server lacks, and the fault is named.
     let mut txn = Transaction::new();
