@@ -1,6 +1,11 @@
 //! Our reading of schemas against that of the real ovsdb-tool: what it refuses we refuse, and what
 //! it accepts we write in the very normal form that it writes.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
