@@ -28,7 +28,7 @@ use crate::value::Datum;
 ///
 /// What the type rules out does not compile. A column that always holds a value cannot be cleared:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// # mod pets { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/typed/pets.rs")); }
 /// # use pets::*;
 /// Cat::NAME.clear();
@@ -36,13 +36,13 @@ use crate::value::Datum;
 ///
 /// Only numbers are calculated with, and only integers have remainders:
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// # mod pets { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/typed/pets.rs")); }
 /// # use pets::*;
 /// Cat::NAME.add("cat");
 /// ```
 ///
-/// ```compile_fail,E0599
+/// ```compile_fail,E0277
 /// # mod pets { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/typed/pets.rs")); }
 /// # use pets::*;
 /// Cat::WEIGHT.remainder(2);
@@ -50,13 +50,13 @@ use crate::value::Datum;
 ///
 /// A value has the type of the column, and a reference its table:
 ///
-/// ```compile_fail,E0277
+/// ```compile_fail,E0271
 /// # mod pets { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/typed/pets.rs")); }
 /// # use pets::*;
 /// Cat::NAME.set(7);
 /// ```
 ///
-/// ```compile_fail,E0271
+/// ```compile_fail,E0277
 /// # mod pets { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/typed/pets.rs")); }
 /// # use pets::*;
 /// # use ovsdb_client::Transaction;
@@ -67,7 +67,7 @@ use crate::value::Datum;
 ///
 /// Columns of different tables do not meet in one operation:
 ///
-/// ```compile_fail,E0308
+/// ```compile_fail,E0271
 /// # mod pets { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/typed/pets.rs")); }
 /// # use pets::*;
 /// # use ovsdb_client::Transaction;
@@ -157,51 +157,75 @@ impl<T: Table, V: ColumnValue> Column<T, V> {
 }
 
 /// Comparisons of numbers. An optional column that is empty meets none of them.
-impl<T: Table, V: Comparable> Column<T, V> {
+impl<T: Table, V: ColumnValue> Column<T, V> {
     /// The number is less than the value.
-    pub fn lt(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T> {
+    pub fn lt(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T>
+    where
+        V: Comparable,
+    {
         Condition::lt(self.name, value.into_atom()).into()
     }
 
     /// The number is at most the value.
-    pub fn le(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T> {
+    pub fn le(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T>
+    where
+        V: Comparable,
+    {
         Condition::le(self.name, value.into_atom()).into()
     }
 
     /// The number is greater than the value.
-    pub fn gt(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T> {
+    pub fn gt(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T>
+    where
+        V: Comparable,
+    {
         Condition::gt(self.name, value.into_atom()).into()
     }
 
     /// The number is at least the value.
-    pub fn ge(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T> {
+    pub fn ge(self, value: impl IntoAtom<Atom = V::Number>) -> TableCondition<T>
+    where
+        V: Comparable,
+    {
         Condition::ge(self.name, value.into_atom()).into()
     }
 }
 
 /// Arithmetic, on the number in the column or on each of its numbers.
-impl<T: Table, V: Numeric> Column<T, V> {
+impl<T: Table, V: ColumnValue> Column<T, V> {
     /// Adds a number.
     #[expect(
         clippy::should_implement_trait,
         reason = "the operator would promise a sum, and this makes a mutation"
     )]
-    pub fn add(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T> {
+    pub fn add(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T>
+    where
+        V: Numeric,
+    {
         Mutation::add(self.name, number.into_atom()).into()
     }
 
     /// Subtracts a number.
-    pub fn subtract(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T> {
+    pub fn subtract(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T>
+    where
+        V: Numeric,
+    {
         Mutation::subtract(self.name, number.into_atom()).into()
     }
 
     /// Multiplies by a number.
-    pub fn multiply(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T> {
+    pub fn multiply(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T>
+    where
+        V: Numeric,
+    {
         Mutation::multiply(self.name, number.into_atom()).into()
     }
 
     /// Divides by a number.
-    pub fn divide(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T> {
+    pub fn divide(self, number: impl IntoAtom<Atom = V::Number>) -> TableMutation<T>
+    where
+        V: Numeric,
+    {
         Mutation::divide(self.name, number.into_atom()).into()
     }
 
