@@ -94,7 +94,7 @@ pub struct Server(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     hub: Mutex<Hub>,
-    /// Rung when a wait may end earlier than it was known.
+    /// Rung when a transaction may have begun to wait, or waits for something else.
     deadlines_changed: Arc<Notify>,
     /// The tasks of connections and listeners; they end with the server. They hold it weakly.
     tasks: Mutex<JoinSet<()>>,
@@ -193,6 +193,7 @@ impl Server {
             .map(|operation| json!(operation))
             .collect();
         let results = self.0.hub().carry_out(database, &operations);
+        self.0.deadlines_changed.notify_one();
         let Some(results) = results else {
             return Err(TransactError::Call {
                 source: CallError::Rpc {
@@ -300,6 +301,7 @@ impl Server {
 
     fn set_status(&self, database: &str, row: Row) {
         self.0.hub().set_status(database, row);
+        self.0.deadlines_changed.notify_one();
     }
 
     /// Forgets all but the last transaction of a clustered database, as a restart would: a client

@@ -210,11 +210,8 @@ impl Hub {
         served.record(changes);
         let last = served.last_transaction();
         for session in self.sessions.values() {
-            for monitor in session
-                .monitors
-                .iter()
-                .filter(|monitor| monitor.database == name)
-            {
+            let monitors = session.monitors.iter();
+            for monitor in monitors.filter(|monitor| monitor.database == name) {
                 let update = monitor.update(&served.database, changes);
                 if !update.is_empty() {
                     session.notify(monitor.dialect.notification(), monitor.params(update, last));

@@ -168,8 +168,9 @@ impl<'a> Generator<'a> {
             if (number && ty.value.is_none() && (scalar || self.chance(40))) != wrong {
                 arithmetic = true;
                 let mutators = ["+=", "-=", "*=", "/=", "%="];
-                let mutator = mutators[self.rng.usize(..5)];
                 let real = ty.key.atom_type == AtomType::Real;
+                let no_remainder = real && !self.errs(20);
+                let mutator = mutators[self.rng.usize(..5 - usize::from(no_remainder))];
                 let operand = match (real, mutator) {
                     // The real server's checks of products are wrong near the limits, and it dies
                     // of a negative number times zero.

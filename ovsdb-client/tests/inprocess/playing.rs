@@ -83,10 +83,10 @@ async fn a_leader_is_lost_and_its_index_grows() {
         let (_, row) = monitor.rows("Database").next().unwrap();
         (row.bool("leader").unwrap(), row.i64("index").unwrap())
     };
-    assert_eq!(status(&monitor), (true, 1));
+    assert_eq!(status(&monitor), (true, 2));
     client.transact("Pets", cat("Tom")).await.unwrap();
     monitor.catch_up();
-    assert_eq!(status(&monitor), (true, 2));
+    assert_eq!(status(&monitor), (true, 3));
     server.set_leader("Pets", false);
     server.set_index("Pets", 99);
     let lost = monitor.wait_until(soon(), |view| {
