@@ -4,7 +4,9 @@ mod cluster;
 mod daemon;
 mod damage;
 mod differences;
+mod nonsense;
 mod rows;
+mod speed;
 mod standalone;
 
 use ovsdb_client::file::{Annotation, Contents, Entries, Log};
