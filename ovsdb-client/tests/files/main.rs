@@ -1,5 +1,10 @@
 //! Database files, against the real server and `ovsdb-tool`, and against damage.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 mod cluster;
 mod daemon;
 mod damage;

@@ -301,6 +301,15 @@ mod tests {
     }
 
     #[test]
+    fn all_problems_of_all_rows_are_found() {
+        let rows = [
+            switch(Row::new().set("name", 1).set("mtu", 1)),
+            row("Router", 2, Row::new()),
+        ];
+        assert_eq!(problems(&rows).len(), 3);
+    }
+
+    #[test]
     fn problems_between_rows_are_found() {
         let named = |uuid, name: &str| row("Switch", uuid, Row::new().set("name", name));
         assert_eq!(problems(&[named(1, "a"), named(2, "b")]), [""; 0]);
