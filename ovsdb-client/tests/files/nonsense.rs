@@ -5,6 +5,7 @@ use std::error::Error;
 use ovsdb_client::Schema;
 use ovsdb_client::file::{self, BadClusterRecord, Contents, Entries, Log, LogError, ProblemKind};
 use ovsdb_client::value::Row;
+use proptest::prelude::*;
 
 use crate::damage::{cat, clustered, schema};
 use crate::{intact, record};
@@ -253,4 +254,49 @@ fn a_string_that_servers_cannot_read_is_refused() {
         .insert("Cat", Row::new().set("name", "a\0b"))
         .unwrap_err();
     assert!(matches!(error.kind, ProblemKind::Nul { .. }), "{error}");
+}
+
+/// Puts pieces of JSON into a record, and frames it so that its hash is right.
+fn altered(text: &str, magic: &str, number: usize, at: usize, cut: usize, piece: &str) -> String {
+    let mut records: Vec<String> = text.lines().skip(1).step_by(2).map(str::to_owned).collect();
+    let index = number % records.len();
+    let json = &mut records[index];
+    // All of it is ASCII.
+    let start = at % json.len();
+    let end = (start + cut).min(json.len());
+    json.replace_range(start..end, piece);
+    records.iter().map(|json| record(magic, json)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever a record says under a right hash, it is read, or refused by type.
+    #[test]
+    fn no_record_makes_the_reader_panic(
+        is_cluster: bool,
+        (number, at, cut) in (0..10_usize, 0..1_000_usize, 0..40_usize),
+        piece in proptest::sample::select(vec![
+            "", "0", "-1", "18446744073709551615", "1e999", "null", "true", "[]", "{}", "\"", ",", "}",
+            "{\"Cat\":{}}", "[\"set\",[]]", "[\"map\",[]]", "\"_is_diff\":true,", "\"term\":2,",
+            "\"index\":3,", "\"min\":2", "\"max\":0", "\"type\":\"real\"", "\"value\":\"uuid\",",
+        ]),
+    ) {
+        let plain = record("JSON", &schema()) + &record("JSON", &cat("Tom")) + &record("JSON", &cat("Timothy"));
+        let text = match is_cluster {
+            true => altered(&clustered(), "CLUSTER", number, at, cut, piece),
+            false => altered(&plain, "JSON", number, at, cut, piece),
+        };
+        match file::read(text.as_bytes()) {
+            Ok(Log::Standalone(log)) => prop_assert!(log.contents.len("Cat") <= 2),
+            Ok(Log::Clustered(log)) => {
+                for entries in [Entries::Committed, Entries::All] {
+                    if let Ok(contents) = log.contents(entries) {
+                        prop_assert!(contents.len("Cat") <= 4);
+                    }
+                }
+            }
+            Err(error) => prop_assert!(!chain(&error).is_empty()),
+        }
+    }
 }
