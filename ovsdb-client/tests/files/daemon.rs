@@ -16,19 +16,22 @@ const SERVER: &str = "/usr/sbin/ovsdb-server";
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A directory for the files of a test, or nothing when there is no server to run.
-///
-/// Says so then, and fails where everything is required.
 pub(crate) fn directory() -> Option<tempfile::TempDir> {
     if Path::new(SERVER).exists() {
         return Some(tempfile::tempdir().unwrap());
     }
+    skip("ovsdb-server is missing");
+    None
+}
+
+/// Says that a test is skipped, and fails where everything is required.
+pub(crate) fn skip(reason: &str) {
     let required = std::env::var("OFM_TEST_REQUIRE").is_ok_and(|what| what == "all");
-    assert!(!required, "{SERVER} is missing and OFM_TEST_REQUIRE=all");
+    assert!(!required, "{reason} and OFM_TEST_REQUIRE=all");
     #[expect(clippy::print_stderr, reason = "a skipped test says so")]
     {
-        eprintln!("skipped: {SERVER} is missing");
+        eprintln!("skipped: {reason}");
     }
-    None
 }
 
 /// An installed schema.

@@ -127,3 +127,42 @@ async fn the_server_serves_what_was_appended() {
         crate::assert_same(&contents, &theirs);
     }
 }
+
+/// What becomes of rows that only refer to themselves or to each other, and of weak references.
+#[tokio::test]
+async fn the_server_drops_the_same_rows() {
+    let Some(directory) = daemon::directory() else {
+        return;
+    };
+    let reference = |table: &str, kind: &str| {
+        json!({"type": {"min": 0, "max": "unlimited",
+            "key": {"type": "uuid", "refTable": table, "refType": kind}}})
+    };
+    let schema = json!({"name": "Net", "version": "1.0.0", "tables": {
+        "Root": {"isRoot": true, "columns": {
+            "a": reference("A", "strong"), "weak_a": reference("A", "weak")}},
+        "A": {"columns": {"b": reference("B", "strong"), "a": reference("A", "strong")}},
+        "B": {"columns": {"a": reference("A", "strong")}}}});
+    let uuid = |number: u128| Uuid::from_u128(number).to_string();
+    let to = |number: u128| json!(["uuid", uuid(number)]);
+    let rows = json!({
+        "Root": {uuid(1): {"a": to(10), "weak_a": ["set", [to(10), to(11), to(12), to(99)]]}},
+        "A": {
+            uuid(10): {"b": to(20)}, // held by the root
+            uuid(11): {"a": to(11)}, // holds itself, which does not count
+            uuid(12): {"b": to(22)}, // in a circle
+            uuid(13): {"b": to(23)}, // held by nobody, takes 23 along
+        },
+        "B": {uuid(20): {}, uuid(22): {"a": to(12)}, uuid(23): {}},
+    });
+    let text = record("JSON", &schema.to_string()) + &record("JSON", &rows.to_string());
+    let ours = read(&text).contents;
+    assert_eq!((ours.len("A"), ours.len("B")), (2, 2));
+    let path = directory.path().join("net.db");
+    std::fs::write(&path, text).unwrap();
+    let server = Server::start(directory.path(), "db", &[path]).await;
+    let client = server.connect().await;
+    let theirs = served(&client, ours.schema()).await;
+    crate::assert_same(&ours, &theirs);
+    ours.check().unwrap();
+}

@@ -1,10 +1,17 @@
 //! Database files, against the real server and `ovsdb-tool`, and against damage.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 mod cluster;
 mod daemon;
 mod damage;
 mod differences;
+mod nonsense;
 mod rows;
+mod speed;
 mod standalone;
 
 use ovsdb_client::file::{Annotation, Contents, Entries, Log};

@@ -268,3 +268,29 @@ async fn rows_are_converted_as_the_tool_converts_them() {
         &intact(file::load(&theirs).unwrap()),
     );
 }
+
+/// A server that is not root must find nothing of root's in its way.
+#[test]
+fn files_of_another_user_stay_that_users() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("nb.db");
+    let schema = Schema::parse(r#"{"name": "P", "version": "1.0.0", "tables": {}}"#).unwrap();
+    DatabaseFile::new(&schema)
+        .create(&path, Durability::Process)
+        .unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o604)).unwrap();
+    if chown(&path, Some(65534), Some(65534)).is_err() {
+        daemon::skip("only root can give files to another user");
+        return;
+    }
+    let mut file = StandaloneFile::open(&path).unwrap();
+    file.compact(&Annotation::default()).unwrap();
+    drop(file);
+    for name in ["nb.db", ".nb.db.~lock~"] {
+        let metadata = std::fs::metadata(directory.path().join(name)).unwrap();
+        assert_eq!((metadata.uid(), metadata.gid()), (65534, 65534), "{name}");
+    }
+    assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o604);
+}
