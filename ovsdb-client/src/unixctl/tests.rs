@@ -300,3 +300,22 @@ async fn a_socket_that_is_not_there_is_an_error() {
         other => panic!("{other:?}"),
     }
 }
+
+/// Connecting has no deadline because it never waits, not even for a daemon that hangs.
+#[tokio::test]
+async fn a_daemon_that_accepts_nobody_refuses_when_its_queue_is_full() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("d.ctl");
+    let socket = tokio::net::UnixSocket::new_stream().unwrap();
+    socket.bind(&path).unwrap();
+    let _listener = socket.listen(1).unwrap();
+    let mut queue = Vec::new();
+    let error = loop {
+        match timeout(SOON, Unixctl::connect(&path)).await.unwrap() {
+            Ok(unixctl) => queue.push(unixctl),
+            Err(error) => break error,
+        }
+        assert!(queue.len() < 10, "the queue is longer than it was made");
+    };
+    assert!(matches!(error, UnixctlError::Connect { .. }), "{error:?}");
+}
