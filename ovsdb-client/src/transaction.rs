@@ -5,6 +5,7 @@ mod kind;
 mod mutation;
 mod operation;
 mod outcome;
+mod validation;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub use kind::TransactErrorKind;
 pub use mutation::Mutation;
 pub use operation::Until;
 pub use outcome::{TransactError, TransactionOutcome};
+pub use validation::{InvalidTransaction, OperationProblem, OperationProblemKind};
 
 pub(crate) use condition::{Clause, Function};
 pub(crate) use mutation::Mutator;

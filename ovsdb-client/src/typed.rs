@@ -42,7 +42,6 @@ mod rows;
 mod skew;
 mod table;
 mod transaction;
-mod validation;
 mod value;
 
 #[cfg(test)]
@@ -59,7 +58,6 @@ pub use rows::TypedChange;
 pub use skew::{Difference, SchemaMismatch, SchemaView, Skew, TableSpec};
 pub use table::{ColumnSpec, DecodeError, RowReader, Table, ValueError};
 pub use transaction::{Assignment, Rows, SelectedRows, TableCondition, TableMutation};
-pub use validation::{InvalidTransaction, OperationProblem, OperationProblemKind};
 pub use value::{
     AtomShape, AtomValue, Clearable, ColumnValue, Comparable, Integral, Numeric, Real, Shape,
 };
