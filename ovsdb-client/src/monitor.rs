@@ -53,8 +53,15 @@ struct Wanted {
     tables: Vec<MonitorTable>,
     /// Counts the changes of the conditions.
     revision: u64,
-    route: Option<Route>,
+    link: Option<Link>,
     statistics: MonitorStatistics,
+}
+
+/// The connection that provides a monitor, and the name that it has there.
+#[derive(Debug)]
+struct Link {
+    client: Client,
+    route: Route,
 }
 
 /// How a monitor has fared.
@@ -115,7 +122,7 @@ impl Monitor {
             wanted: Mutex::new(Wanted {
                 tables: tables.to_vec(),
                 revision: 0,
-                route: None,
+                link: None,
                 statistics: MonitorStatistics::default(),
             }),
             acknowledged: watch::Sender::new(0),
@@ -130,11 +137,11 @@ impl Monitor {
         session: u64,
     ) -> Result<(), MonitorError> {
         let Inner { replica, .. } = &*self.0;
-        let (requests, layouts, revision) = {
+        let (asked, revision) = {
             let wanted = self.wanted();
-            let (requests, layouts) = MonitorRequests::plan(schema, &wanted.tables)?;
-            (requests, layouts, wanted.revision)
+            (wanted.tables.clone(), wanted.revision)
         };
+        let (requests, layouts) = MonitorRequests::plan(schema, &asked)?;
         if revision != *self.0.acknowledged.borrow() {
             // Rows that meet the new conditions, and have not changed since, would not be sent.
             replica.forget_transaction();
@@ -146,13 +153,55 @@ impl Monitor {
         let since = replica.begin(session, layouts);
         let (protocol, contents) = self.request(client, route.id(), &requests, since).await?;
         let resumed = replica.load(session, protocol, &contents)?;
+        let revision = self.link(client, route, (asked, revision)).await?;
         let mut wanted = self.wanted();
-        wanted.route = Some(route);
         wanted.statistics.sessions += 1;
         wanted.statistics.resumed += u64::from(resumed);
         drop(wanted);
         self.acknowledge(revision);
         Ok(())
+    }
+
+    /// Makes the link by which changes of the conditions go from now on. Those that were made since
+    /// the server was `asked` had none, and are told first. Returns their revision.
+    async fn link(
+        &self,
+        client: &Client,
+        route: Route,
+        asked: (Vec<MonitorTable>, u64),
+    ) -> Result<u64, CallError> {
+        let (mut asked, mut revision) = asked;
+        loop {
+            let tables = {
+                let mut wanted = self.wanted();
+                if wanted.revision == revision {
+                    let client = client.clone();
+                    wanted.link = Some(Link { client, route });
+                    return Ok(revision);
+                }
+                revision = wanted.revision;
+                wanted.tables.clone()
+            };
+            for (now, before) in tables.iter().zip(&asked) {
+                if now != before {
+                    let change = MonitorRequests::change(now.name(), now.conditions());
+                    Self::tell(client, route.id(), change).await?;
+                }
+            }
+            asked = tables;
+        }
+    }
+
+    async fn tell(
+        client: &Client,
+        id: &str,
+        change: impl serde::Serialize,
+    ) -> Result<(), CallError> {
+        let params = (id, id, change);
+        client
+            .call::<IgnoredAny>("monitor_cond_change", &params)
+            .await
+            .map(drop)
     }
 
     /// Asks with the newest method that the server knows.
@@ -262,7 +311,7 @@ impl Monitor {
         conditions: impl IntoIterator<Item = Condition>,
     ) -> Result<(), MonitorError> {
         let conditions: Vec<_> = conditions.into_iter().collect();
-        let (revision, id) = {
+        let (revision, link) = {
             let mut wanted = self.wanted();
             let tables = wanted.tables.iter_mut();
             let mut found = tables.filter(|wanted| wanted.name() == table).peekable();
@@ -274,18 +323,16 @@ impl Monitor {
             }
             found.for_each(|wanted| wanted.set_conditions(&conditions));
             wanted.revision += 1;
-            let id = wanted.route.as_ref().map(|route| route.id().to_owned());
-            (wanted.revision, id)
+            let link = wanted.link.as_ref();
+            let link = link.map(|link| (link.client.clone(), link.route.id().to_owned()));
+            (wanted.revision, link)
         };
-        let (Some(client), Some(id)) = (self.0.source.current(), id) else {
+        let Some((client, id)) = link else {
             return self.acknowledged(revision).await;
         };
         let change = MonitorRequests::change(table, &conditions);
-        match client
-            .call::<IgnoredAny>("monitor_cond_change", &(&id, &id, change))
-            .await
-        {
-            Ok(_) => {
+        match Self::tell(&client, &id, change).await {
+            Ok(()) => {
                 self.acknowledge(revision);
                 Ok(())
             }
@@ -308,8 +355,8 @@ impl Monitor {
     /// [`CallError`], as for every call; the monitor is gone all the same.
     pub async fn cancel(self) -> Result<(), CallError> {
         self.0.replica.end(MonitorEnded::Dropped);
-        let route = self.wanted().route.take();
-        if let (Some(client), Some(route)) = (self.0.source.current(), route) {
+        let link = self.wanted().link.take();
+        if let Some(Link { client, route }) = link {
             client
                 .call::<IgnoredAny>("monitor_cancel", &[route.id()])
                 .await?;
@@ -329,10 +376,12 @@ impl Monitor {
     /// Waits until a session has begun with the conditions of a revision.
     async fn acknowledged(&self, revision: u64) -> Result<(), MonitorError> {
         let mut acknowledged = self.0.acknowledged.subscribe();
-        let began = acknowledged.wait_for(|acknowledged| *acknowledged >= revision);
-        // The sender lives in `self`.
-        drop(began.await);
-        self.ended().map_or(Ok(()), |ended| Err(ended.into()))
+        tokio::select! {
+            // The sender lives in `self`.
+            _ = acknowledged.wait_for(|acknowledged| *acknowledged >= revision) => Ok(()),
+            // The server of the next session may refuse the very conditions.
+            ended = self.0.replica.wait_ended() => Err(ended.into()),
+        }
     }
 
     /// What feeds it, to be told when there is no session.
@@ -368,7 +417,7 @@ impl Drop for Inner {
             .wanted
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        if let (Some(client), Some(route)) = (self.source.current(), wanted.route.take()) {
+        if let Some(Link { client, route }) = wanted.link.take() {
             // Where the connection is gone the monitor is as well.
             let params = [route.id()];
             drop(

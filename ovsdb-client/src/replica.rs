@@ -289,6 +289,19 @@ impl Replica {
         self.0.version.send_replace(state.snapshot.version());
     }
 
+    /// Waits until there will be no more changes.
+    pub(crate) async fn wait_ended(&self) -> MonitorEnded {
+        let mut version = self.0.version.subscribe();
+        loop {
+            version.mark_unchanged();
+            if let Some(ended) = self.ended() {
+                return ended;
+            }
+            // The sender lives in `self`.
+            drop(version.changed().await);
+        }
+    }
+
     /// Waits until `seen` finds in the rows what it looks for.
     pub(crate) async fn wait_until<T>(
         &self,

@@ -9,12 +9,17 @@ use crate::replica::Snapshot;
 use crate::transaction::{TransactError, TransactErrorKind, Transaction, TransactionOutcome};
 
 /// Carries out what `build` makes of the rows, again for as long as they turn out to be outdated.
-async fn verified(
+///
+/// Not an `AsyncFn`, whose future nobody can promise to be [`Send`].
+async fn verified<F>(
     monitor: &Monitor,
     deadline: Instant,
     mut build: impl FnMut(&Snapshot) -> Transaction,
-    transact: impl AsyncFn(Transaction) -> Result<TransactionOutcome, TransactError>,
-) -> Result<TransactionOutcome, TransactError> {
+    transact: impl Fn(Transaction) -> F,
+) -> Result<TransactionOutcome, TransactError>
+where
+    F: Future<Output = Result<TransactionOutcome, TransactError>>,
+{
     loop {
         let seen = monitor.snapshot();
         let failed = match transact(build(&seen)).await {
@@ -48,7 +53,7 @@ impl Client {
         deadline: Instant,
         build: impl FnMut(&Snapshot) -> Transaction,
     ) -> Result<TransactionOutcome, TransactError> {
-        let transact = async |txn| self.transact(monitor.database(), txn).await;
+        let transact = |txn| self.transact(monitor.database(), txn);
         verified(monitor, deadline, build, transact).await
     }
 }
@@ -86,7 +91,7 @@ impl Database {
         deadline: Instant,
         build: impl FnMut(&Snapshot) -> Transaction,
     ) -> Result<TransactionOutcome, TransactError> {
-        let transact = async |txn| self.transact(txn).await;
+        let transact = |txn| self.transact(txn);
         verified(monitor, deadline, build, transact).await
     }
 }

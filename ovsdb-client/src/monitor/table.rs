@@ -88,6 +88,10 @@ impl MonitorTable {
         &self.table
     }
 
+    pub(super) fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+
     pub(super) fn set_conditions(&mut self, conditions: &[Condition]) {
         self.conditions = conditions.to_vec();
     }

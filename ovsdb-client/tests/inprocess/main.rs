@@ -1,4 +1,4 @@
-//! Against the in-process server: the tests that the real one passes, and what only this one can.
+//! What only the in-process server can be made to do.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,50 +7,13 @@
 
 #[path = "../differential/link.rs"]
 mod link;
-#[path = "../server/monitors.rs"]
-mod monitors;
 mod playing;
 mod resuming;
-#[path = "../server/transactions.rs"]
-mod transactions;
 
-use std::path::Path;
 use std::time::Duration;
 
-use ovsdb_client::{Client, Schema};
+use ovsdb_client::Schema;
 use tokio::time::Instant;
-
-const NB: &str = "/usr/share/ovn/ovn-nb.ovsschema";
-
-/// A server with the interface that tests of the real one expect.
-struct Server(ovsdb_client::server::Server);
-
-impl Server {
-    async fn connect(&self) -> Client {
-        Client::from_stream(self.0.connect())
-    }
-}
-
-/// A server with an empty northbound database, and a connection to it.
-///
-/// Nothing when its schema is not installed: says so then, and fails where everything is required.
-async fn northbound() -> Option<(Server, Client)> {
-    if !Path::new(NB).exists() {
-        let required = std::env::var("OFM_TEST_REQUIRE").is_ok_and(|what| what == "all");
-        assert!(!required, "{NB} is missing and OFM_TEST_REQUIRE=all");
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-        {
-            eprintln!("skipped: {NB} is missing");
-        }
-        return None;
-    }
-    let schema = Schema::parse(&std::fs::read_to_string(NB).unwrap()).unwrap();
-    let server = ovsdb_client::server::Server::new();
-    server.add(schema).unwrap();
-    let server = Server(server);
-    let client = server.connect().await;
-    Some((server, client))
-}
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(10)

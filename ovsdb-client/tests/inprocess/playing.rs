@@ -27,11 +27,11 @@ async fn rows_come_from_the_servers_owner_too() {
     server.add(pets()).unwrap();
     server.transact("Pets", &cat("Tom")).unwrap();
     let client = Client::from_stream(server.connect());
-    let mut monitor = client
+    let monitor = client
         .monitor("Pets", &[MonitorTable::new("Cat")])
         .await
         .unwrap();
-    assert_eq!(monitor.rows("Cat").count(), 1);
+    assert_eq!(monitor.snapshot().len("Cat"), 1);
 
     let waiting = client.clone();
     let waiting = tokio::spawn(async move {
@@ -78,14 +78,14 @@ async fn a_leader_is_lost_and_its_index_grows() {
     server.add_clustered(pets()).unwrap();
     let client = Client::from_stream(server.connect());
     let table = MonitorTable::new("Database").condition(Condition::eq("name", "Pets"));
-    let mut monitor = client.monitor("_Server", &[table]).await.unwrap();
+    let monitor = client.monitor("_Server", &[table]).await.unwrap();
     let status = |monitor: &ovsdb_client::Monitor| {
-        let (_, row) = monitor.rows("Database").next().unwrap();
+        let snapshot = monitor.snapshot();
+        let (_, row) = snapshot.rows("Database").next().unwrap();
         (row.bool("leader").unwrap(), row.i64("index").unwrap())
     };
     assert_eq!(status(&monitor), (true, 2));
     client.transact("Pets", cat("Tom")).await.unwrap();
-    monitor.catch_up();
     assert_eq!(status(&monitor), (true, 3));
     server.set_leader("Pets", false);
     server.set_index("Pets", 99);

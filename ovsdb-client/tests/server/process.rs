@@ -116,6 +116,7 @@ impl Server {
     }
 
     /// Connects over the Unix socket.
+    #[allow(dead_code, reason = "not every binary that shares this file needs it")]
     pub(crate) async fn connect(&self) -> Client {
         Client::connect_unix(self.socket()).await.unwrap()
     }
