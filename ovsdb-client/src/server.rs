@@ -43,6 +43,10 @@
 //!   integer and zero ends the server.
 //! - `monitor` without requests and `monitor_cond_change` without `where` end the server; here they
 //!   are syntax errors.
+//! - A weak reference to a row that is collected as garbage stays when the row that holds it is
+//!   changed by the same transaction.
+//! - Of several requests for one table with conditions, which count is left to chance; here those of
+//!   the first.
 //! - A `monitor_cond_change` that fails may have changed some conditions, which shows in later
 //!   updates; here it has changed none.
 //! - Monitors of the same columns share state, so that the conditions of one decide whether the other

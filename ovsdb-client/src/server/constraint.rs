@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::failure::{DUPLICATE, Failure};
-use crate::schema::{BaseType, ColumnType};
+use crate::schema::{BaseType, ColumnType, Violation};
 use crate::value::{Atom, AtomType, Datum};
 
 /// The rows that a transaction calls by a name of its own.
@@ -70,6 +70,14 @@ pub(super) fn read(
     datum: &Datum,
     mut names: Option<&mut Names>,
 ) -> Result<Datum, Failure> {
+    let count = datum.len();
+    if count < ty.min || ty.max.is_some_and(|max| count > max) {
+        let (min, max) = (ty.min, ty.max);
+        return Err(Failure::value(
+            column,
+            &Violation::Count { count, min, max },
+        ));
+    }
     let mut atom = |base: &BaseType, atom: &Atom| read_atom(base, atom, names.as_deref_mut());
     let datum = match (datum, &ty.value) {
         (Datum::Map(map), Some(value)) => {
@@ -150,6 +158,12 @@ mod tests {
         assert_eq!(read(r#""integer""#, 0.5), Err("syntax error"));
         assert_eq!(read(set, [1, 1]), Err("ovsdb error"));
         assert_eq!(read(set, [1, 2, 3, 4]), Err("syntax error"));
+        let few = r#"{"key":{"type":"integer","maxInteger":1}}"#;
+        assert_eq!(
+            read(few, [1, 2, 3]),
+            Err("syntax error"),
+            "its number is looked at first"
+        );
         assert_eq!(read(map, Datum::empty()), Err("syntax error"));
         assert_eq!(read(set, Datum::map([(1, 1)])), Err("syntax error"));
         let enumeration = r#"{"key":{"type":"string","enum":["set",["a"]]}}"#;

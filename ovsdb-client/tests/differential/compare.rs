@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ovsdb_client::Schema;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -114,6 +115,42 @@ fn equal(a: &Value, b: &Value) -> bool {
                     .all(|(name, a)| b.get(name).is_some_and(|b| equal(a, b)))
         }
         (a, b) => a == b,
+    }
+}
+
+/// Whether a row holds a weak reference to a row that is not there; `dump` is the reply to a select
+/// of everything in each of the tables.
+pub(crate) fn has_dangling(schema: &Schema, tables: &[&str], dump: &Value) -> bool {
+    let rows = |table: &str| {
+        let place = tables.iter().position(|name| *name == table).unwrap();
+        dump["result"][place]["rows"].as_array().unwrap()
+    };
+    let holds = |table: &str, text: &str| rows(table).iter().any(|row| row["_uuid"][1] == text);
+    let weak_columns = tables.iter().flat_map(|table| {
+        let columns = schema.table(table).unwrap().columns();
+        columns.flat_map(move |(name, column)| {
+            let ty = column.column_type();
+            let bases = [Some(&ty.key), ty.value.as_ref()].into_iter().flatten();
+            let weak = bases.filter_map(|base| base.reference.as_ref().filter(|to| !to.strong));
+            weak.map(move |to| (*table, name, to.table.as_str()))
+        })
+    });
+    weak_columns.into_iter().any(|(table, column, target)| {
+        let mut uuids = Vec::new();
+        for row in rows(table) {
+            collect_uuids(&row[column], &mut uuids);
+        }
+        uuids.iter().any(|uuid| !holds(target, uuid))
+    })
+}
+
+fn collect_uuids<'a>(value: &'a Value, uuids: &mut Vec<&'a str>) {
+    match value.as_array().map(Vec::as_slice) {
+        Some([Value::String(tag), Value::String(uuid)]) if tag == "uuid" => uuids.push(uuid),
+        Some(elements) => elements
+            .iter()
+            .for_each(|value| collect_uuids(value, uuids)),
+        None => {}
     }
 }
 

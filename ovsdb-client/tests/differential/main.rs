@@ -13,7 +13,7 @@ mod link;
 mod process;
 mod protocol;
 
-use compare::{Comparison, Dumps};
+use compare::{Comparison, Dumps, has_dangling};
 use generate::Generator;
 use link::{Answer, Link};
 use ovsdb_client::Schema;
@@ -59,11 +59,16 @@ impl Both {
         (Link::new(real), Link::new(self.in_process.connect()))
     }
 
-    /// Calls both, and compares the replies and the notifications before them.
-    async fn call(&mut self, method: &str, params: &Value) -> (Answer, Answer) {
+    /// Calls both.
+    async fn ask(&mut self, method: &str, params: &Value) -> (Answer, Answer) {
         let real = self.real.call(method, params).await;
         let ours = self.ours.call(method, params).await;
         self.comparison.learn(&real.reply, &ours.reply);
+        (real, ours)
+    }
+
+    /// Compares the replies to a call and the notifications before them.
+    fn compare(&self, method: &str, params: &Value, real: &Answer, ours: &Answer) {
         self.comparison
             .check("reply", method, params, &real.reply, &ours.reply);
         // Each monitor is told once, but in no order that could be known.
@@ -75,29 +80,38 @@ impl Both {
         });
         self.comparison
             .check("notifications", method, params, &of_real, &of_ours);
-        (real, ours)
     }
 
-    /// Carries out a transaction on both, and compares the rows afterwards.
-    async fn transact(&mut self, operations: &[Value], dumps: &mut Dumps) -> bool {
+    async fn call(&mut self, method: &str, params: &Value) {
+        let (real, ours) = self.ask(method, params).await;
+        self.compare(method, params, &real, &ours);
+    }
+
+    /// Carries out a transaction on both, compares the rows afterwards, and tells whether it
+    /// succeeded; `None` when the real server made a mistake and there is nothing to compare.
+    async fn transact(&mut self, operations: &[Value], dumps: &mut Dumps) -> Option<bool> {
         let mut params = vec![json!("Diff")];
         params.extend_from_slice(operations);
         let params = Value::Array(params);
-        let (real, _) = self.call("transact", &params).await;
-        let dump = json!(["Diff",
-            {"op": "select", "table": "Root", "where": []},
-            {"op": "select", "table": "Node", "where": []},
-            {"op": "select", "table": "Limited", "where": []},
-            {"op": "select", "table": "Needy", "where": []},
-            {"op": "select", "table": "Pair", "where": []}]);
-        let (of_real, of_ours) = self.call("transact", &dump).await;
+        let (real, ours) = self.ask("transact", &params).await;
+        let tables = ["Root", "Node", "Limited", "Needy", "Pair"];
+        let mut dump = vec![json!("Diff")];
+        dump.extend(tables.map(|table| json!({"op": "select", "table": table, "where": []})));
+        let dump = Value::Array(dump);
+        let (of_real, of_ours) = self.ask("transact", &dump).await;
+        let schema = Schema::parse(SCHEMA).unwrap();
+        if has_dangling(&schema, &tables, &of_real.reply) {
+            return None;
+        }
+        self.compare("transact", &params, &real, &ours);
+        self.compare("transact", &dump, &of_real, &of_ours);
         let changed = dumps.versions(&of_real.reply, &of_ours.reply, &self.comparison);
         assert_eq!(
             changed.0, changed.1,
             "rows with a new _version after {params}"
         );
         let results = real.reply["result"].as_array().unwrap();
-        results.iter().all(|result| result.get("error").is_none())
+        Some(results.iter().all(|result| result.get("error").is_none()))
     }
 }
 
@@ -128,8 +142,8 @@ async fn start_monitors(both: &mut Both, generator: &mut Generator<'_>) {
     let requests = json!({
         "Root": [{"columns": ["small", "ids", "peers", "integers", "kind"],
                   "where": generator.conditions_of("Root", 3)}],
-        "Node": [{"columns": ["tag", "back", "next"], "where": [["name", "!=", "a"]]},
-                 {"columns": ["name"]}],
+        "Node": [{"columns": ["tag", "back"], "where": [["name", "!=", "a"]]}],
+        "Needy": [{"columns": ["name"]}, {"columns": ["needs"], "select": {"insert": false}}],
         "Pair": [{"columns": ["left", "right"], "where": [false],
                   "select": {"delete": false}}]});
     both.call("monitor_cond", &json!(["Diff", "conditional", requests]))
@@ -162,7 +176,7 @@ async fn change_conditions(both: &mut Both, generator: &mut Generator<'_>, id: &
     }
 }
 
-async fn compare_servers(seed: u64, rounds: usize) {
+async fn compare_servers(seed: u64, mut rounds: usize) {
     let Some(mut both) = Both::start().await else {
         return;
     };
@@ -181,8 +195,21 @@ async fn compare_servers(seed: u64, rounds: usize) {
             _ => {}
         }
         let operations = generator.operations();
-        committed += usize::from(both.transact(&operations, &mut dumps).await);
+        match both.transact(&operations, &mut dumps).await {
+            Some(success) => committed += usize::from(success),
+            None => {
+                rounds = round;
+                break;
+            }
+        }
     }
+    // The real server forgets to remove a weak reference when the row that holds it is changed by
+    // the very transaction in which its target is collected as garbage. From then on the two have
+    // different rows; that it happens all the time would be another matter.
+    assert!(
+        rounds >= 100,
+        "seed {seed} ends after {rounds} transactions"
+    );
     // A generator whose transactions all fail would compare nothing but failures.
     assert!(
         (rounds / 5..rounds * 19 / 20).contains(&committed),
