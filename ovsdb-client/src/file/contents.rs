@@ -199,8 +199,11 @@ impl Contents {
         check::check_uniqueness(self)
     }
 
-    /// Rewrites the rows for another schema, older or newer, as `ovsdb-tool convert` does: tables
-    /// and columns that it does not have are left out, then [`Contents::settle`].
+    /// Rewrites the rows for another schema, older or newer, as a server does: tables and columns
+    /// that it does not have are left out, then [`Contents::settle`].
+    ///
+    /// A column keeps its value where its default changes. `ovsdb-tool convert` gives it the new
+    /// default there if it had the old one.
     ///
     /// # Errors
     ///

@@ -122,6 +122,14 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Has the server rewrite its database for another schema.
+    pub(crate) fn convert(&self, schema: &str) {
+        let socket = self.place.join(format!("{}.sock", self.name));
+        let remote = format!("unix:{}", socket.display());
+        let output = run("/usr/bin/ovsdb-client", &["convert", &remote, schema]);
+        assert!(output.status.success(), "{output:?}");
+    }
+
     /// Ends the server as its administrator does, so that it may hand its leadership over.
     pub(crate) fn stop(mut self) {
         self.control(&["exit"]);

@@ -17,7 +17,7 @@ use crate::record;
 use crate::rows::{self, plain_columns};
 
 /// Databases that one server loads.
-const DATABASES: usize = 60;
+const DATABASES: usize = 40;
 
 /// A record that changes, inserts or deletes some of ten trees.
 fn change() -> impl Strategy<Value = String> {

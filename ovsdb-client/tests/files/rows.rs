@@ -158,6 +158,8 @@ pub(crate) fn contents() -> impl Strategy<Value = Contents> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn rows_survive_a_standalone_file(contents in contents()) {
         let bytes = contents.to_standalone(&Annotation::default()).unwrap();

@@ -13,14 +13,28 @@ use crate::{NB, assert_same, intact};
 const PORTS: usize = 50_000;
 
 fn timed<T>(what: &str, action: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
+    let (start, busy) = (Instant::now(), cpu());
     let result = action();
-    let elapsed = start.elapsed();
+    let (elapsed, busy) = (start.elapsed(), cpu() - busy);
     #[expect(clippy::print_stdout, reason = "what the test is run for")]
     {
-        println!("{what:<50} {:>6} ms", elapsed.as_millis());
+        println!(
+            "{what:<50} {:>6} ms, CPU {:>6} ms",
+            elapsed.as_millis(),
+            busy.as_millis()
+        );
     }
-    (result, elapsed)
+    (result, busy)
+}
+
+/// What this process and those that it waited for have used, in ticks of 10 ms (proc(5)).
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(11).take(4);
+    ticks
+        .map(|ticks| Duration::from_millis(10 * ticks.parse::<u64>().unwrap()))
+        .sum()
 }
 
 /// Fifty thousand ports on fifty switches, as facts of a real deployment have them.

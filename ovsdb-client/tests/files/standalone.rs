@@ -220,7 +220,7 @@ async fn a_file_that_a_server_holds_is_refused() {
 
 /// An older schema, made by leaving out what a newer one has.
 #[tokio::test]
-async fn rows_are_converted_as_the_tool_converts_them() {
+async fn rows_are_converted_as_the_server_converts_them() {
     let Some(directory) = daemon::directory() else {
         return;
     };
@@ -232,6 +232,9 @@ async fn rows_are_converted_as_the_tool_converts_them() {
     let ports = &mut json["tables"]["Logical_Switch_Port"]["columns"];
     ports.as_object_mut().unwrap().remove("tag");
     ports["name"]["type"] = serde_json::json!({"key": "string", "min": 0, "max": "unlimited"});
+    // Its row has the default of a string, which is not that of a set.
+    json["tables"]["NB_Global"]["columns"]["name"]["type"] =
+        serde_json::json!({"key": "string", "min": 0, "max": "unlimited"});
     let references = &mut json["tables"]["Logical_Switch"]["columns"]["ports"]["type"]["key"];
     references["refType"] = "weak".into();
     let older = Schema::parse(&json.to_string()).unwrap();
@@ -240,14 +243,17 @@ async fn rows_are_converted_as_the_tool_converts_them() {
         directory.path().join("ours.db"),
         directory.path().join("theirs.db"),
     );
-    let rows = some_rows(&schema);
+    let mut rows = some_rows(&schema);
+    rows.insert("NB_Global", Row::new()).unwrap();
     for path in [&ours, &theirs] {
         rows.create_standalone(path, &Annotation::default(), Durability::Process)
             .unwrap();
     }
     let schema_file = directory.path().join("older.ovsschema");
     std::fs::write(&schema_file, older.json()).unwrap();
-    ovsdb_tool(&["convert", text(&theirs), text(&schema_file)]).unwrap();
+    let server = Server::start(directory.path(), "nb", std::slice::from_ref(&theirs)).await;
+    server.convert(text(&schema_file));
+    server.stop();
     let mut file = StandaloneFile::open(&ours).unwrap();
     let converted = file.contents().convert(older).unwrap();
     // Nobody holds the ports any more.
