@@ -4,6 +4,7 @@
 //! worth keeping. The module exists for these two only.
 
 mod cluster_status;
+mod file;
 mod framer;
 mod remote;
 mod schema;
@@ -12,6 +13,7 @@ mod value;
 pub use crate::replica::fuzzing::replica;
 pub use crate::transport::fuzzing::envelope;
 pub use cluster_status::cluster_status;
+pub use file::file;
 pub use framer::framer;
 pub use remote::remote;
 pub use schema::schema;
@@ -64,5 +66,5 @@ mod tests {
         )*};
     }
 
-    corpus! { cluster_status envelope framer remote replica schema value }
+    corpus! { cluster_status envelope file framer remote replica schema value }
 }
