@@ -6,8 +6,7 @@ use std::net::Ipv4Addr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use ovsdb_client::monitor::MonitorTable;
-use ovsdb_client::transaction::{Condition, Transaction};
+use ovsdb_client::{Condition, MonitorTable, Transaction};
 
 use crate::apply::ready::count_tunnels;
 use crate::cluster::Cluster;
@@ -242,5 +241,5 @@ async fn tunnels(handle: &NodeHandle) -> Option<usize> {
     let client = handle.ovs().await.ok()?.with_deadline(PATIENCE);
     let tables = [MonitorTable::new("Interface").columns(["type", "ofport"])];
     let monitor = client.monitor("Open_vSwitch", &tables).await.ok()?;
-    Some(count_tunnels(monitor.view()))
+    Some(count_tunnels(&monitor.snapshot()))
 }

@@ -207,7 +207,8 @@ impl Database {
         self.current.client()
     }
 
-    /// Carries out a transaction, when there is a connection.
+    /// Carries out a transaction, when there is a connection. It is first
+    /// [validated](Transaction::validate) against the server's schema.
     ///
     /// What it changed is in the monitors of this database when it returns.
     ///
@@ -227,6 +228,10 @@ impl Database {
                 let source = self.unconnected(method);
                 return Err(TransactError::Call { source });
             };
+            if let Some(schema) = self.status().schema {
+                let valid = transaction.validate(&schema);
+                valid.map_err(|source| TransactError::Invalid { source })?;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             let client = client.with_deadline(left);
             match client.transact(&self.name, transaction.clone()).await {

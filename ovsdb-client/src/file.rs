@@ -119,7 +119,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Log, FileError> {
     })?;
     read_from(BufReader::new(file), RECORD_LIMIT).map_err(|source| FileError::Log {
         path: path.to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -1,11 +1,18 @@
 #![forbid(unsafe_code)]
 #![doc = include_str!("../README.md")]
 
+// Generated code, an example of which the tests use, names this crate.
+#[cfg(test)]
+extern crate self as ovsdb_client;
+
 pub mod client;
 pub mod database;
 pub mod error;
 pub mod file;
 pub mod frame;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod listener;
 pub mod lock;
 pub mod monitor;
@@ -19,6 +26,8 @@ pub mod stream;
 pub mod tls;
 pub mod transaction;
 mod transport;
+pub mod typed;
+pub mod unixctl;
 pub mod value;
 
 pub use client::{Client, ClientBuilder, RpcLayer};
@@ -35,3 +44,4 @@ pub use tls::{Tls, TlsError};
 pub use transaction::{
     Condition, Mutation, TransactError, TransactErrorKind, Transaction, TransactionOutcome, Until,
 };
+pub use unixctl::{Unixctl, UnixctlError};

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::remote::PassiveRemote;
 use crate::stream::{Stream, StreamOptions, TlsStream};
@@ -111,6 +111,12 @@ pub enum ListenError {
         /// Where.
         remote: PassiveRemote,
     },
+    /// The file at the path is no socket, so it is not ours to replace.
+    #[error("cannot listen on {remote}: there is a file that is no socket")]
+    Occupied {
+        /// Where.
+        remote: PassiveRemote,
+    },
     /// The remote is `pssl:`, and there is no certificate to show to clients.
     #[error("cannot listen on {remote} without a certificate and a private key for TLS")]
     NoCertificate {
@@ -119,8 +125,10 @@ pub enum ListenError {
     },
 }
 
-/// Why a peer was not accepted. The listener goes on, except after
-/// [`Socket`](Self::Socket).
+/// Why a peer was not accepted.
+///
+/// All but [`Socket`](Self::Socket) concern one peer, and the listener goes on. That one may pass
+/// as well, such as too many open files, but not at once: wait before the next try.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
@@ -207,13 +215,13 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// [`AcceptError`]. Each but [`AcceptError::Socket`] concerns one peer only: log it and go on.
+    /// [`AcceptError`].
     pub async fn accept(&mut self) -> Result<(Stream, Peer), AcceptError> {
         loop {
             tokio::select! {
                 Some(done) = self.handshakes.join_next() => match done {
                     Ok(accepted) => return accepted,
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                    Err(error) => raise(error),
                 },
                 accepted = self.socket.accept(), if self.handshakes.len() < HANDSHAKE_LIMIT => {
                     let (stream, peer) = accepted.map_err(|source| AcceptError::Socket {
@@ -241,6 +249,14 @@ impl Listener {
     fn prepare(&self, stream: &TcpStream, peer: Peer) -> Result<(), AcceptError> {
         let applied = self.options.apply(stream);
         applied.map_err(|source| AcceptError::Lost { peer, source })
+    }
+}
+
+/// Goes on with the panic of a handshake. One that was cancelled, with the runtime that it began
+/// on, has lost its peer and is forgotten.
+fn raise(error: JoinError) {
+    if let Ok(panic) = error.try_into_panic() {
+        std::panic::resume_unwind(panic);
     }
 }
 

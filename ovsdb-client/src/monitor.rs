@@ -3,6 +3,7 @@
 //! The newest method that the server knows is used: `monitor_cond_since`, `monitor_cond` or `monitor`
 //! (ovsdb-server(7) §4.1.12 to §4.1.15, RFC 7047 §4.1.5).
 
+mod error;
 mod table;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use crate::transaction::Condition;
 use crate::transport::{Feed, Route, Service};
 use table::MonitorRequests;
 
+pub use error::MonitorError;
 pub use table::MonitorTable;
 
 /// Row changes that a subscription holds unless told otherwise.
@@ -69,46 +71,6 @@ pub struct MonitorStatistics {
     pub sessions: u64,
     /// Sessions of these that sent only what had changed since the one before.
     pub resumed: u64,
-}
-
-/// Why no monitor was made.
-#[derive(Debug, thiserror::Error)]
-pub enum MonitorError {
-    /// The server could not be asked, or refused.
-    #[error("the monitor has no contents")]
-    Call {
-        /// What happened.
-        #[from]
-        source: CallError,
-    },
-    /// A table is not in the schema.
-    #[error("database {database} has no table {table}")]
-    UnknownTable {
-        /// The database.
-        database: String,
-        /// The table that was asked for.
-        table: String,
-    },
-    /// A column is not in the schema.
-    #[error("table {table} of database {database} has no column {column}")]
-    UnknownColumn {
-        /// The database.
-        database: String,
-        /// The table.
-        table: String,
-        /// The column that was asked for.
-        column: String,
-    },
-    /// The server is so old that it knows no conditions.
-    #[error("the server knows no method of monitoring with conditions")]
-    ConditionsUnsupported,
-    /// The initial contents contradict the schema or themselves, or the connection was lost.
-    #[error("the monitor has ended")]
-    Ended {
-        /// In what way.
-        #[from]
-        source: MonitorEnded,
-    },
 }
 
 impl Client {

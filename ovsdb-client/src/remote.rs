@@ -19,7 +19,7 @@ mod passive;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use parse::{Scanner, as_string};
@@ -80,6 +80,15 @@ impl Remote {
         Self::Ssl { host, port }
     }
 
+    /// The path of the socket, if it is one.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let path = match self {
+            Self::Unix(path) => Some(path.as_path()),
+            Self::Tcp { .. } | Self::Ssl { .. } => None,
+        };
+        path.into_iter()
+    }
+
     fn scan(mut scanner: Scanner<'_>) -> Result<Self, ParseRemoteError> {
         if scanner.eat("unix:") {
             return Ok(Self::Unix(scanner.path()?.into()));
@@ -138,6 +147,8 @@ as_string!(Remote);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
     use proptest::prelude::*;
 
     #[test]
@@ -179,6 +190,7 @@ mod tests {
             ("ptcp:6640", 0, Expected::Method),
             (" tcp:a", 0, Expected::Method),
             ("unix:", 5, Expected::Path),
+            ("unix:\0abstract", 5, Expected::Path),
             ("tcp:", 4, Expected::Host),
             ("tcp::6641", 4, Expected::Host),
             ("tcp:a b:1", 5, Expected::HostName),
@@ -212,7 +224,24 @@ mod tests {
             );
         }
         let long = format!("tcp:{}.a:1", "x".repeat(64));
-        assert_eq!(long.parse::<Remote>().unwrap_err().offset(), 4 + 63);
+        let error = long.parse::<Remote>().unwrap_err();
+        assert_eq!(
+            (error.offset(), error.expected()),
+            (4 + 63, Expected::ShorterName)
+        );
+        let long = format!("tcp:{}a:1", "x.".repeat(127));
+        let error = long.parse::<Remote>().unwrap_err();
+        assert_eq!(
+            (error.offset(), error.expected()),
+            (4 + 253, Expected::ShorterName)
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_not_written_as_another() {
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(b"/a\xff"));
+        let error = serde_json::to_string(&Remotes::from(Remote::Unix(path))).unwrap_err();
+        assert_eq!(error.to_string(), r#"the path "/a\xFF" is not UTF-8"#);
     }
 
     #[test]
@@ -220,11 +249,11 @@ mod tests {
         let error = "tcp:ä\n:1".parse::<Remote>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#""tcp:ä\n:1": expected a valid host name at character 5, before "ä\n:1""#
+            r#""tcp:ä\n:1": expected a host name of letters, digits, hyphens and dots at character 5, before "ä\n:1""#
         );
         assert_eq!(
             error.marked().to_string(),
-            "tcp:ä\\n:1\n    ^ expected a valid host name"
+            "tcp:ä\\n:1\n    ^ expected a host name of letters, digits, hyphens and dots"
         );
         let error = "tcp:a:".parse::<Remote>().unwrap_err();
         assert_eq!(

@@ -5,6 +5,8 @@
 //! can be read here. Whoever reads takes a [`Snapshot`], or follows the changes.
 
 mod change;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod index;
 mod layout;
 mod shards;

@@ -29,13 +29,29 @@
 //! The names of errors are those of ovsdb-server, their details are not, and there is no `syntax`.
 //! Nothing is written to disk, so `commit` with `durable` means nothing and ephemeral columns are
 //! like others. It sends no probes, knows no roles (RBAC), and has neither relays nor `convert`.
-//! Integers above 2⁶³ - 1 are not read as reals. Where 3.1.0 fails, it does not:
 //!
-//! - A multiplication close to, but within, the range of integers is no range error; one of a
-//!   negative integer by zero gives zero, and does not end the server.
-//! - `monitor` without requests, and `monitor_cond_change` without `where`, are syntax errors, and
-//!   do not end the server.
-//! - A key that is twice in the JSON of a map is a `syntax error`, not an `ovsdb error`.
+//! - `get_schema` and `_Server` give the schema as it was given, not in a normal form.
+//! - An operation is parsed as a whole before it is carried out, so that of several things wrong
+//!   with it another one may name the error. A key that is twice in a map is a `syntax error`, not
+//!   an `ovsdb error`.
+//! - Integers above 2⁶³ - 1 are not read as reals, UUIDs are also read without hyphens, zero has no
+//!   sign, and a `select` cannot `sort`, which RFC 7047 does not know.
+//!
+//! It does not repeat these faults of version 3.1.0:
+//!
+//! - The products of integers close to the limits are checked in a wrong way, and that of a negative
+//!   integer and zero ends the server.
+//! - `monitor` without requests and `monitor_cond_change` without `where` end the server; here they
+//!   are syntax errors.
+//! - A weak reference to a row that is collected as garbage stays when the row that holds it is
+//!   changed by the same transaction.
+//! - Of several requests for one table with conditions, which count is left to chance; here those of
+//!   the first.
+//! - A `monitor_cond_change` that fails may have changed some conditions, which shows in later
+//!   updates; here it has changed none.
+//! - Monitors of the same columns share state, so that the conditions of one decide whether the other
+//!   is told, with an empty modification, of a column that only conditions look at; here each goes
+//!   by its own.
 
 mod condition;
 mod connection;
@@ -82,7 +98,7 @@ pub struct Server(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     hub: Mutex<Hub>,
-    /// Rung when a wait may end earlier than it was known.
+    /// Rung when a transaction may have begun to wait, or waits for something else.
     deadlines_changed: Arc<Notify>,
     /// The tasks of connections and listeners; they end with the server. They hold it weakly.
     tasks: Mutex<JoinSet<()>>,
@@ -181,6 +197,7 @@ impl Server {
             .map(|operation| json!(operation))
             .collect();
         let results = self.0.hub().carry_out(database, &operations);
+        self.0.deadlines_changed.notify_one();
         let Some(results) = results else {
             return Err(TransactError::Call {
                 source: CallError::Rpc {
@@ -288,6 +305,7 @@ impl Server {
 
     fn set_status(&self, database: &str, row: Row) {
         self.0.hub().set_status(database, row);
+        self.0.deadlines_changed.notify_one();
     }
 
     /// Forgets all but the last transaction of a clustered database, as a restart would: a client

@@ -34,12 +34,11 @@ mod options;
 mod tls;
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::error::ConnectError;
 use crate::remote::{Host, Remote};
@@ -49,6 +48,8 @@ pub use options::StreamOptions;
 pub use tls::TlsStream;
 
 /// A connected stream.
+///
+/// What was written to one over TLS may wait in it until [`flush`](tokio::io::AsyncWriteExt::flush).
 #[derive(Debug)]
 pub enum Stream {
     /// A Unix domain socket.
@@ -62,7 +63,9 @@ pub enum Stream {
 impl Stream {
     /// Connects to a remote. Takes as long as the system does: wrap it in a timeout.
     ///
-    /// The addresses of a host name are tried one after the other.
+    /// The addresses of a host name are tried one after the other, in the order of the resolver.
+    /// One that has neither connected nor failed after 250 ms is not waited for by the next
+    /// (RFC 8305 section 5); the first connection that is made counts.
     ///
     /// With TLS 1.3 a server may still refuse our certificate afterwards: the first read or write
     /// tells, see [`TlsError::from_io`](crate::tls::TlsError::from_io).
@@ -93,6 +96,15 @@ impl Stream {
             }
         }
     }
+
+    /// The TCP connection that this is or lies on, for its addresses and options.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(stream) => Some(stream),
+            Self::Tls(stream) => Some(stream.tcp()),
+        }
+    }
 }
 
 fn refused(remote: &Remote, source: io::Error) -> ConnectError {
@@ -112,7 +124,7 @@ fn tls_refused(remote: &Remote, error: io::Error) -> ConnectError {
     }
 }
 
-/// Connects to the first address of a host that answers.
+/// Connects to a host.
 async fn connect_tcp(
     remote: &Remote,
     host: &Host,
@@ -124,33 +136,17 @@ async fn connect_tcp(
         remote: remote.clone(),
         source,
     })?;
-    let mut attempts = Vec::new();
-    for address in addresses {
-        match connect_address(address, options).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => attempts.push((address, error)),
+    match (address::connect(addresses, options).await, host) {
+        (Ok(stream), _) => Ok(stream),
+        (Err(mut attempts), Host::V4(_) | Host::V6 { .. }) if attempts.len() == 1 => {
+            let (_, source) = attempts.remove(0);
+            Err(refused(remote, source))
         }
+        (Err(attempts), _) => Err(ConnectError::Unreachable {
+            remote: remote.clone(),
+            attempts,
+        }),
     }
-    Err(match (host, attempts.pop()) {
-        (Host::V4(_) | Host::V6 { .. }, Some((_, source))) => refused(remote, source),
-        (_, last) => {
-            attempts.extend(last);
-            ConnectError::Unreachable {
-                remote: remote.clone(),
-                attempts,
-            }
-        }
-    })
-}
-
-async fn connect_address(address: SocketAddr, options: &StreamOptions) -> io::Result<TcpStream> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // Before connecting, so that the user timeout bounds that as well (tcp(7)).
-    options.apply(&socket)?;
-    socket.connect(address).await
 }
 
 impl AsyncRead for Stream {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, InconsistentKeys, RootCertStore, ServerConfig};
 
@@ -98,7 +98,7 @@ impl TlsBuilder {
 
     /// Demands that the certificate of a server names the host of the remote (subjectAltName).
     ///
-    /// Open vSwitch does not look at the name, and the certificates of ovs-pki(8) have none.
+    /// Open vSwitch does not look at the name, and the certificates of ovs-pki(8) name no host.
     pub fn verify_name(mut self) -> Self {
         self.verify_name = true;
         self
@@ -123,7 +123,7 @@ impl TlsBuilder {
             roots: Arc::new(roots),
             // Given explicitly, because a default of the process is not a library's to choose.
             provider: Arc::new(ring::default_provider()),
-            identity: self.identity,
+            identity: self.identity.map(Identity::load).transpose()?,
         };
         Ok(Tls {
             client: Arc::new(parts.client(self.verify_name)?),
@@ -136,7 +136,41 @@ impl TlsBuilder {
 struct Parts {
     roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
-    identity: Option<(Pem, Pem)>,
+    identity: Option<Identity>,
+}
+
+/// What is shown to peers, read, and where it was read from.
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    private_key: PrivateKeyDer<'static>,
+    certificate_origin: Pem,
+    key_origin: Pem,
+}
+
+impl Identity {
+    fn load((certificate, key): (Pem, Pem)) -> Result<Self, TlsConfigError> {
+        Ok(Self {
+            chain: certificate.certificates()?,
+            private_key: key.private_key()?,
+            certificate_origin: certificate,
+            key_origin: key,
+        })
+    }
+
+    /// Says why `rustls` does not take it.
+    fn unfit(&self, source: rustls::Error) -> TlsConfigError {
+        let (certificate, key) = (self.certificate_origin.clone(), self.key_origin.clone());
+        match source {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                TlsConfigError::Mismatch { certificate, key }
+            }
+            source => TlsConfigError::UnusableIdentity {
+                certificate,
+                key,
+                source: Box::new(source),
+            },
+        }
+    }
 }
 
 impl Parts {
@@ -153,16 +187,16 @@ impl Parts {
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &self.identity {
             None => config.with_no_client_auth(),
-            Some((certificate, key)) => config
-                .with_client_auth_cert(certificate.certificates()?, key.private_key()?)
-                .map_err(|source| unfit(certificate, key, source))?,
+            Some(identity) => config
+                .with_client_auth_cert(identity.chain.clone(), identity.private_key.clone_key())
+                .map_err(|source| identity.unfit(source))?,
         };
         config.resumption = Resumption::disabled();
         Ok(config)
     }
 
     fn server(&self) -> Result<Option<ServerConfig>, TlsConfigError> {
-        let Some((certificate, key)) = &self.identity else {
+        let Some(identity) = &self.identity else {
             return Ok(None);
         };
         let (roots, provider) = (Arc::clone(&self.roots), Arc::clone(&self.provider));
@@ -173,8 +207,8 @@ impl Parts {
             .with_safe_default_protocol_versions()
             .map_err(unsupported)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(certificate.certificates()?, key.private_key()?)
-            .map_err(|source| unfit(certificate, key, source))?;
+            .with_single_cert(identity.chain.clone(), identity.private_key.clone_key())
+            .map_err(|source| identity.unfit(source))?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Some(config))
@@ -184,20 +218,6 @@ impl Parts {
 fn unsupported(source: rustls::Error) -> TlsConfigError {
     TlsConfigError::Unsupported {
         source: Box::new(source),
-    }
-}
-
-fn unfit(certificate: &Pem, key: &Pem, source: rustls::Error) -> TlsConfigError {
-    let (certificate, key) = (certificate.clone(), key.clone());
-    match source {
-        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-            TlsConfigError::Mismatch { certificate, key }
-        }
-        source => TlsConfigError::UnusableIdentity {
-            certificate,
-            key,
-            source: Box::new(source),
-        },
     }
 }
 

@@ -5,6 +5,7 @@ mod kind;
 mod mutation;
 mod operation;
 mod outcome;
+mod validation;
 
 use std::time::Duration;
 
@@ -17,10 +18,9 @@ pub use kind::TransactErrorKind;
 pub use mutation::Mutation;
 pub use operation::Until;
 pub use outcome::{TransactError, TransactionOutcome};
+pub use validation::{InvalidTransaction, OperationProblem, OperationProblemKind};
 
-#[cfg(feature = "server")]
 pub(crate) use condition::{Clause, Function};
-#[cfg(feature = "server")]
 pub(crate) use mutation::Mutator;
 pub(crate) use operation::Operation;
 

@@ -9,6 +9,8 @@
 
 mod calls;
 mod fate;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod message;
 mod outbox;
 mod routes;
@@ -155,8 +157,9 @@ impl TransportSenderT for Sender {
         let outgoing = message::outgoing(&message).ok_or_else(|| Disconnect::Abandoned {
             reason: format!("a request cannot be rewritten: {message}"),
         })?;
+        let room = wire.outbox.room().await?;
         let given_up = wire.calls.sent(outgoing.tag, outgoing.id);
-        wire.outbox.send(outgoing.text).await?;
+        wire.outbox.send(outgoing.text, room)?;
         if given_up {
             wire.cancel(outgoing.id)?;
         }

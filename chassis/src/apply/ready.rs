@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use ovsdb_client::monitor::{Monitor, MonitorTable, Replica, WaitError};
-use ovsdb_client::transaction::{Condition, Mutation, Transaction};
+use ovsdb_client::{Condition, Monitor, MonitorTable, Mutation, Snapshot, Transaction, WaitError};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -28,37 +27,17 @@ pub(crate) async fn wait(cluster: &Cluster, clock: &mut Clock) -> Result<(), Err
         .collect();
 
     let began = clock.begin(Phase::Chassis, chassis.len());
-    let mut sb = cluster
-        .sb()
-        .await?
-        .monitor(
-            "OVN_Southbound",
-            &[
-                MonitorTable::new("Chassis").columns(["name"]),
-                MonitorTable::new("Chassis_Private").columns(["name", "nb_cfg"]),
-                MonitorTable::new("Port_Binding").columns(["logical_port", "chassis", "up"]),
-            ],
-        )
-        .await
-        .map_err(|e| Error::in_node(&central.plan.name, "watching the southbound database", e))?;
+    let sb = Southbound::watch(cluster, &central, deadline).await?;
     // The plan puts Chassis rows there beforehand; a Chassis_Private row is written by a controller only.
     let names: BTreeSet<String> = chassis.iter().map(|c| c.plan.name.to_string()).collect();
-    let wanted = "chassis have not registered";
-    wait_for_all(
-        &mut sb,
-        deadline,
-        clock,
-        Phase::Chassis,
-        &central,
-        &names,
-        wanted,
-        |view| {
-            let rows = view.rows("Chassis_Private");
-            rows.filter_map(|(_, row)| row.str("name").map(str::to_owned))
-                .collect()
-        },
-    )
-    .await?;
+    let registered = |rows: &Snapshot| {
+        let rows = rows.rows("Chassis_Private");
+        rows.filter_map(|(_, row)| row.str("name").map(str::to_owned))
+            .collect()
+    };
+    let complaint = "chassis have not registered";
+    sb.wait(clock, Phase::Chassis, &names, complaint, registered)
+        .await?;
     clock.end(Phase::Chassis, began);
 
     let began = clock.begin(Phase::Ready, chassis.len());
@@ -73,90 +52,96 @@ pub(crate) async fn wait(cluster: &Cluster, clock: &mut Clock) -> Result<(), Err
         clock.progress(Phase::Ready, done, chassis.len());
     }
     let ports: BTreeSet<String> = cluster.plan().vms().map(|vm| vm.iface_id.clone()).collect();
-    let wanted = "logical ports are not up";
-    wait_for_all(
-        &mut sb,
-        deadline,
-        clock,
-        Phase::Ready,
-        &central,
-        &ports,
-        wanted,
-        |view| {
-            let rows = view.rows("Port_Binding");
-            rows.filter(|(_, row)| row.bool("up") == Some(true) && row.uuid("chassis").is_some())
-                .filter_map(|(_, row)| row.str("logical_port").map(str::to_owned))
-                .collect()
-        },
-    )
-    .await?;
+    let up = |rows: &Snapshot| {
+        let rows = rows.rows("Port_Binding");
+        rows.filter(|(_, row)| row.bool("up") == Some(true) && row.uuid("chassis").is_some())
+            .filter_map(|(_, row)| row.str("logical_port").map(str::to_owned))
+            .collect()
+    };
+    let complaint = "logical ports are not up";
+    sb.wait(clock, Phase::Ready, &ports, complaint, up).await?;
     // Now that every tunnel is there, every controller has to say that what follows from it is installed.
     let generation = next_generation(cluster).await?;
-    let wanted = "chassis have not acknowledged nb_cfg";
-    wait_for_all(
-        &mut sb,
-        deadline,
-        clock,
-        Phase::Ready,
-        &central,
-        &names,
-        wanted,
-        |view| {
-            let rows = view.rows("Chassis_Private");
-            rows.filter(|(_, row)| row.i64("nb_cfg").is_some_and(|n| n >= generation))
-                .filter_map(|(_, row)| row.str("name").map(str::to_owned))
-                .collect()
-        },
-    )
-    .await?;
+    let acknowledged = |rows: &Snapshot| {
+        let rows = rows.rows("Chassis_Private");
+        rows.filter(|(_, row)| row.i64("nb_cfg").is_some_and(|n| n >= generation))
+            .filter_map(|(_, row)| row.str("name").map(str::to_owned))
+            .collect()
+    };
+    let complaint = "chassis have not acknowledged nb_cfg";
+    sb.wait(clock, Phase::Ready, &names, complaint, acknowledged)
+        .await?;
     clock.end(Phase::Ready, began);
     Ok(())
 }
 
-/// Waits until everything wanted was seen; if it is not, says what is missing.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what, where, when, and how to say it"
-)]
-async fn wait_for_all(
-    monitor: &mut Monitor,
+/// The southbound database, watched for what the controllers write into it.
+struct Southbound<'a> {
+    monitor: Monitor,
+    central: &'a NodeHandle,
     deadline: Instant,
-    clock: &Clock,
-    phase: Phase,
-    handle: &NodeHandle,
-    wanted: &BTreeSet<String>,
-    complaint: &str,
-    seen: impl Fn(&Replica) -> BTreeSet<String>,
-) -> Result<(), Error> {
-    let result = monitor
-        .wait_until(deadline, |view| {
-            let missing = wanted.difference(&seen(view)).count();
+}
+
+impl<'a> Southbound<'a> {
+    async fn watch(
+        cluster: &Cluster,
+        central: &'a NodeHandle,
+        deadline: Instant,
+    ) -> Result<Self, Error> {
+        let tables = [
+            MonitorTable::new("Chassis").columns(["name"]),
+            MonitorTable::new("Chassis_Private").columns(["name", "nb_cfg"]),
+            MonitorTable::new("Port_Binding").columns(["logical_port", "chassis", "up"]),
+        ];
+        let sb = cluster.sb().await?;
+        let monitor = sb.monitor("OVN_Southbound", &tables).await.map_err(|e| {
+            Error::in_node(&central.plan.name, "watching the southbound database", e)
+        })?;
+        Ok(Self {
+            monitor,
+            central,
+            deadline,
+        })
+    }
+
+    /// Waits until everything wanted was seen; if it is not, says what is missing.
+    async fn wait(
+        &self,
+        clock: &Clock,
+        phase: Phase,
+        wanted: &BTreeSet<String>,
+        complaint: &str,
+        seen: impl Fn(&Snapshot) -> BTreeSet<String>,
+    ) -> Result<(), Error> {
+        let all_seen = self.monitor.wait_until(self.deadline, |rows| {
+            let missing = wanted.difference(&seen(rows)).count();
             clock.progress(phase, wanted.len() - missing, wanted.len());
             (missing == 0).then_some(())
-        })
-        .await;
-    result.map_err(|error| match error {
-        WaitError::Timeout { waited } => {
-            let seen = seen(monitor.view());
-            let missing: Vec<_> = wanted.difference(&seen).cloned().collect();
-            let suspect = missing.first().cloned().unwrap_or_default();
-            Error::NotReady {
-                node: handle.plan.name.to_string(),
-                phase,
-                missing: format!("{} {complaint}: {}", missing.len(), missing.join(", ")),
-                waited,
-                log: format!("{}\nlook first at {suspect}", handle.log_tail("ovn-northd")),
+        });
+        all_seen.await.map_err(|error| match error {
+            WaitError::Timeout { waited } => {
+                let seen = seen(&self.monitor.snapshot());
+                let missing: Vec<_> = wanted.difference(&seen).cloned().collect();
+                let suspect = missing.first().cloned().unwrap_or_default();
+                let log = self.central.log_tail("ovn-northd");
+                Error::NotReady {
+                    node: self.central.plan.name.to_string(),
+                    phase,
+                    missing: format!("{} {complaint}: {}", missing.len(), missing.join(", ")),
+                    waited,
+                    log: format!("{log}\nlook first at {suspect}"),
+                }
             }
-        }
-        ended => Error::in_node(&handle.plan.name, "watching its database", ended),
-    })
+            ended => Error::in_node(&self.central.plan.name, "watching its database", ended),
+        })
+    }
 }
 
 /// Waits until a chassis has a tunnel to each other one and `ovn-installed` on each of its VMs' ports.
 async fn datapath(cluster: &Cluster, handle: &NodeHandle, deadline: Instant) -> Result<(), Error> {
     let name = &handle.plan.name;
     let columns = ["name", "type", "options", "ofport", "external_ids"];
-    let mut monitor = handle
+    let monitor = handle
         .ovs()
         .await?
         .monitor(
@@ -169,13 +154,13 @@ async fn datapath(cluster: &Cluster, handle: &NodeHandle, deadline: Instant) -> 
         .chain(handle.plan.vms.iter().map(|vm| vm.iface_id.clone()))
         .collect();
     let result = monitor
-        .wait_until(deadline, |view| {
-            wanted.is_subset(&present(view)).then_some(())
+        .wait_until(deadline, |rows| {
+            wanted.is_subset(&present(rows)).then_some(())
         })
         .await;
     result.map_err(|error| match error {
         WaitError::Timeout { waited } => {
-            let present = present(monitor.view());
+            let present = present(&monitor.snapshot());
             let missing: Vec<_> = wanted.difference(&present).cloned().collect();
             Error::NotReady {
                 node: name.to_string(),
@@ -199,8 +184,8 @@ fn tunnels_of(cluster: &Cluster, handle: &NodeHandle) -> impl Iterator<Item = St
 }
 
 /// The far ends of the tunnels and the logical ports that ovs-vswitchd and ovn-controller have finished.
-fn present(view: &Replica) -> BTreeSet<String> {
-    view.rows("Interface")
+fn present(rows: &Snapshot) -> BTreeSet<String> {
+    rows.rows("Interface")
         .filter(|(_, row)| row.i64("ofport").is_some_and(|port| port > 0))
         .filter_map(|(_, row)| {
             if row.str("type") == Some("geneve") {
@@ -216,8 +201,8 @@ fn present(view: &Replica) -> BTreeSet<String> {
 }
 
 /// How many tunnels a chassis has right now.
-pub(crate) fn count_tunnels(view: &Replica) -> usize {
-    let rows = view.rows("Interface");
+pub(crate) fn count_tunnels(rows: &Snapshot) -> usize {
+    let rows = rows.rows("Interface");
     rows.filter(|(_, row)| {
         row.str("type") == Some("geneve") && row.i64("ofport").is_some_and(|port| port > 0)
     })

@@ -82,11 +82,11 @@ impl Rpc {
                 explain(wire, method, reply).await
             }
             Self::Direct => {
+                let not_sent = |source| CallError::NotSent { method, source };
+                let room = wire.outbox.room().await.map_err(not_sent)?;
                 let (pending, reply) = Pending::direct(wire, method);
                 let text = request(Id::Call(pending.number), method, params);
-                if let Err(source) = wire.outbox.send(text).await {
-                    return Err(CallError::NotSent { method, source });
-                }
+                wire.outbox.send(text, room).map_err(not_sent)?;
                 let reply = reply.await;
                 pending.done();
                 match reply {

@@ -5,7 +5,6 @@ mod convert;
 mod references;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -102,19 +101,36 @@ impl Contents {
     ///
     /// The first [`Problem`] of the row by itself.
     pub fn insert_as(&mut self, table: &str, uuid: Uuid, row: Row) -> Result<(), Problem> {
+        let mut problems = self.try_insert(table, uuid, row).into_iter();
+        problems.next().map_or(Ok(()), Err)
+    }
+
+    /// Adds a row, or returns all that is wrong with it by itself.
+    pub(super) fn try_insert(&mut self, table: &str, uuid: Uuid, row: Row) -> Vec<Problem> {
         let at = At { table, uuid };
-        let columns = at.columns(&self.schema)?;
-        let mut inserted = Row::new();
-        for (name, datum) in row {
-            let column = at.column(columns, &name)?;
-            at.check(&name, column.column_type(), &datum)?;
-            put(&mut inserted, name, column.column_type(), datum);
-        }
-        match rows_mut(&mut self.tables, table).entry(uuid) {
-            Entry::Occupied(_) => return Err(at.problem(ProblemKind::DuplicateUuid)),
-            Entry::Vacant(entry) => entry.insert(Arc::new(inserted)),
+        let columns = match at.columns(&self.schema) {
+            Ok(columns) => columns,
+            Err(problem) => return vec![problem],
         };
-        Ok(())
+        let mut inserted = Row::new();
+        let mut problems = Vec::new();
+        for (name, datum) in row {
+            let column = at.column(columns, &name).and_then(|column| {
+                let ty = column.column_type();
+                at.check(&name, ty, &datum).map(|()| ty)
+            });
+            match column {
+                Ok(ty) => put(&mut inserted, name, ty, datum),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if self.stored_row(table, uuid).is_some() {
+            problems.push(at.problem(ProblemKind::DuplicateUuid));
+        }
+        if problems.is_empty() {
+            rows_mut(&mut self.tables, table).insert(uuid, Arc::new(inserted));
+        }
+        problems
     }
 
     /// Sets columns of a row; the others stay. A column that never changes once its row is there
@@ -183,8 +199,11 @@ impl Contents {
         check::check_uniqueness(self)
     }
 
-    /// Rewrites the rows for another schema, older or newer, as `ovsdb-tool convert` does: tables
-    /// and columns that it does not have are left out, then [`Contents::settle`].
+    /// Rewrites the rows for another schema, older or newer, as a server does: tables and columns
+    /// that it does not have are left out, then [`Contents::settle`].
+    ///
+    /// A column keeps its value where its default changes. `ovsdb-tool convert` gives it the new
+    /// default there if it had the old one.
     ///
     /// # Errors
     ///

@@ -2,13 +2,13 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::error::CreateError;
-use super::lock::{FileLock, LockError, follow_links};
+use super::lock::{FileLock, LockError, follow_links, give};
 
 /// What a new file has to survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +47,7 @@ fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<()
 pub(super) fn replace(path: &Path, bytes: &[u8], durability: Durability) -> io::Result<File> {
     let old = fs::metadata(path)?;
     let file = temporary(path, bytes, durability)?;
-    let new = file.as_file().metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        fchown(file.as_file(), Some(old.uid()), Some(old.gid()))?;
-    }
+    give(file.as_file(), &old)?;
     file.as_file().set_permissions(old.permissions())?;
     let file = file.persist(path)?;
     flush_directory(path, durability)?;

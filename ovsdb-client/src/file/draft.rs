@@ -92,7 +92,7 @@ impl<'a> DatabaseFile<'a> {
         let mut contents = Contents::new(self.schema.clone());
         let mut problems = Vec::new();
         for InitialRow { table, uuid, row } in &self.rows {
-            problems.extend(contents.insert_as(table, *uuid, row.clone()).err());
+            problems.extend(contents.try_insert(table, *uuid, row.clone()));
         }
         if problems.is_empty() {
             contents.check()?;

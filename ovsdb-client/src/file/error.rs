@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::cluster::{BadClusterRecord, BadEntry};
 use super::problem::InvalidRows;
@@ -130,7 +131,7 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: LogError,
+        source: Box<LogError>,
     },
     /// It is clustered. Only the servers of a cluster may add to their files.
     #[error("{path} is a clustered database, which only its server may change")]
@@ -144,7 +145,7 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
         /// The first record that is not usable.
-        source: Tail,
+        source: Arc<Tail>,
     },
     /// The new rows are not those of a valid database.
     #[error("the new rows of {path} do not make a valid database")]

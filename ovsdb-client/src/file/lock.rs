@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -47,21 +47,21 @@ impl From<io::Error> for LockError {
 impl FileLock {
     /// Locks the database at `path`, where symbolic links have been followed.
     pub(super) fn acquire(path: &Path) -> Result<Self, LockError> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).mode(0o600);
-        Self::open(path, &mut options)
+        let owner = fs::metadata(path)?;
+        Self::open(path, Some(&owner))
     }
 
     /// Locks a database that may not exist, unless it was never locked before: then no server
     /// believes to have it open.
     pub(super) fn acquire_if_used(path: &Path) -> Result<Option<Self>, LockError> {
-        match Self::open(path, &mut OpenOptions::new()) {
+        match Self::open(path, None) {
             Err(LockError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             result => result.map(Some),
         }
     }
 
-    fn open(path: &Path, options: &mut OpenOptions) -> Result<Self, LockError> {
+    /// Opens and locks the lock file; makes it for an owner if one is given.
+    fn open(path: &Path, owner: Option<&fs::Metadata>) -> Result<Self, LockError> {
         let path = lock_path(path);
         let mut registry = OURS.lock().unwrap_or_else(PoisonError::into_inner);
         let ours = registry.get_or_insert_default();
@@ -71,7 +71,10 @@ impl FileLock {
         {
             return Err(LockError::Held(None));
         }
-        let file = options.read(true).write(true).open(&path)?;
+        if let Some(owner) = owner {
+            create(&path, owner)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
         let identity = identity(file.metadata()?);
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
@@ -92,6 +95,26 @@ impl Drop for FileLock {
         self.file = None;
         registry.get_or_insert_default().remove(&self.identity);
     }
+}
+
+/// Makes a lock file that is not there, and that the server can open later: it may be another user
+/// than this process.
+fn create(path: &Path, owner: &fs::Metadata) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(path) {
+        Ok(file) => give(&file, owner),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives a file to the owner of another one.
+pub(super) fn give(file: &File, owner: &fs::Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 fn holder(file: &File) -> Option<u32> {
@@ -130,6 +153,7 @@ mod tests {
     fn a_lock_is_held_once_in_a_process_and_released() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pets.db");
+        fs::write(&path, "").unwrap();
         assert!(FileLock::acquire_if_used(&path).unwrap().is_none());
         let lock = FileLock::acquire(&path).unwrap();
         assert!(directory.path().join(".pets.db.~lock~").exists());

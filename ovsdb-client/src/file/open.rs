@@ -3,12 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::contents::Contents;
 use super::disk::{self, Durability};
 use super::error::FileError;
 use super::lock::{FileLock, LockError, follow_links};
-use super::log::{Magic, record};
+use super::log::{Magic, compact, record};
 use super::standalone::{StandaloneLog, to_bytes};
 use super::transaction::{self, Annotation};
 use super::{Log, RECORD_LIMIT, Tail, read_from};
@@ -41,7 +42,7 @@ pub struct StandaloneFile {
     history: Vec<Annotation>,
     /// Length of the readable part, behind which the next record goes.
     end: u64,
-    tail: Option<Tail>,
+    tail: Option<Arc<Tail>>,
     /// Declared last, so that the file is closed before it is unlocked.
     _lock: FileLock,
 }
@@ -75,7 +76,10 @@ impl StandaloneFile {
         let log = match read_from(BufReader::new(&file), RECORD_LIMIT) {
             Ok(Log::Standalone(log)) => log,
             Ok(Log::Clustered(_)) => return Err(FileError::Clustered { path }),
-            Err(source) => return Err(FileError::Log { path, source }),
+            Err(source) => {
+                let source = Box::new(source);
+                return Err(FileError::Log { path, source });
+            }
         };
         let StandaloneLog {
             contents,
@@ -89,7 +93,7 @@ impl StandaloneFile {
             contents,
             history,
             end,
-            tail,
+            tail: tail.map(Arc::new),
             _lock: lock,
         })
     }
@@ -109,7 +113,7 @@ impl StandaloneFile {
     /// A torn one is overwritten by [`StandaloneFile::append`]; anything else is only given up by
     /// [`StandaloneFile::replace`].
     pub fn tail(&self) -> Option<&Tail> {
-        self.tail.as_ref()
+        self.tail.as_deref()
     }
 
     /// Appends a transaction that leads from the rows in the file to `next`, and flushes it to the
@@ -121,12 +125,13 @@ impl StandaloneFile {
     /// a torn record behind the readable part; [`FileError::Write`]. The file is as it was then.
     pub fn append(&mut self, next: Contents, annotation: &Annotation) -> Result<(), FileError> {
         self.check(&next)?;
-        if next.schema().json() != self.contents.schema().json() {
+        let schema = |contents: &Contents| compact(contents.schema().json());
+        if schema(&next) != schema(&self.contents) {
             let path = self.path.clone();
             return Err(FileError::Schema { path });
         }
-        if let Some(source) = self.tail.take_if(|tail| !tail.is_torn()) {
-            let path = self.path.clone();
+        if let Some(tail) = self.tail.as_ref().filter(|tail| !tail.is_torn()) {
+            let (path, source) = (self.path.clone(), Arc::clone(tail));
             return Err(FileError::Damaged { path, source });
         }
         if let Some(json) = transaction::difference(&self.contents, &next, annotation) {

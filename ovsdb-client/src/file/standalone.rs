@@ -12,11 +12,15 @@ use crate::schema::Schema;
 #[derive(Debug)]
 pub struct StandaloneLog {
     /// The rows that the transactions add up to.
+    ///
+    /// [`Contents::settle`] is done once at their end, where a server does it after each. In what
+    /// servers write there is nothing to settle.
     pub contents: Contents,
     /// What the transactions say about themselves, in the order of their records.
     pub history: Vec<Annotation>,
     /// The first record that could not be read or applied, if any. It and all after it are not in
-    /// the contents; a server serves what was before it as well, and writes over the rest.
+    /// the contents. A server too stops at what it cannot read, and writes over it later; a
+    /// transaction that does not fit it leaves out, and goes on with the next.
     pub tail: Option<Tail>,
     /// Length of the readable part in bytes.
     pub(super) end: u64,

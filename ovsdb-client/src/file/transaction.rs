@@ -1,18 +1,20 @@
 //! A transaction in a record: ovsdb(5), "Transaction Records".
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+mod json;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::contents::{At, Contents, default_of, put, rows_mut};
 use super::problem::{Problem, ProblemKind};
-use crate::schema::{ColumnType, Table, Violation};
+use crate::schema::{ColumnType, Violation};
 use crate::value::{Datum, Row};
+
+pub(super) use json::{difference, whole};
 
 /// What a transaction says about itself. It means nothing to the rows; `ovsdb-tool show-log`
 /// shows it.
@@ -51,9 +53,15 @@ pub enum BadTransaction {
     #[error("a row does not fit")]
     Row {
         /// What is wrong with it.
-        #[from]
-        source: Problem,
+        source: Box<Problem>,
     },
+}
+
+impl From<Problem> for BadTransaction {
+    fn from(problem: Problem) -> Self {
+        let source = Box::new(problem);
+        Self::Row { source }
+    }
 }
 
 /// The rows of one table: a row with columns, or nothing for one that is deleted.
@@ -248,108 +256,4 @@ fn date(json: &str) -> Option<SystemTime> {
         Duration::from_millis(number)
     };
     SystemTime::UNIX_EPOCH.checked_add(since_epoch)
-}
-
-/// A transaction as it is written.
-#[derive(Serialize)]
-struct TransactionJson<'a> {
-    #[serde(rename = "_date", skip_serializing_if = "Option::is_none")]
-    date: Option<u64>,
-    #[serde(rename = "_comment", skip_serializing_if = "Option::is_none")]
-    comment: Option<&'a str>,
-    #[serde(rename = "_is_diff", skip_serializing_if = "std::ops::Not::not")]
-    is_diff: bool,
-    #[serde(flatten)]
-    tables: BTreeMap<&'a str, WrittenRows<'a>>,
-}
-
-type WrittenRows<'a> = BTreeMap<Uuid, Option<Cow<'a, Row>>>;
-
-impl<'a> TransactionJson<'a> {
-    fn new(annotation: &'a Annotation, is_diff: bool) -> Self {
-        let since_epoch = annotation.date.map(|date| {
-            let elapsed = date.duration_since(SystemTime::UNIX_EPOCH);
-            elapsed.unwrap_or_default().as_millis()
-        });
-        Self {
-            date: since_epoch.map(|elapsed| elapsed.try_into().unwrap_or(u64::MAX)),
-            comment: annotation.comment.as_deref(),
-            is_diff,
-            tables: BTreeMap::new(),
-        }
-    }
-
-    fn json(&self) -> String {
-        serde_json::to_string(self).expect("checked values have a JSON form")
-    }
-}
-
-/// Writes a transaction that makes all rows of an empty database.
-pub(super) fn whole(contents: &Contents, annotation: &Annotation) -> String {
-    let mut json = TransactionJson::new(annotation, false);
-    for (table, rows) in contents.stored() {
-        let rows = rows
-            .iter()
-            .map(|(uuid, row)| (*uuid, Some(Cow::Borrowed(&**row))));
-        json.tables.insert(table, rows.collect());
-    }
-    json.json()
-}
-
-/// Writes a transaction that leads from some rows to others of the same schema; nothing if they
-/// are equal.
-pub(super) fn difference(
-    old: &Contents,
-    new: &Contents,
-    annotation: &Annotation,
-) -> Option<String> {
-    let mut json = TransactionJson::new(annotation, true);
-    let tables: BTreeSet<&str> = old
-        .stored()
-        .chain(new.stored())
-        .map(|(name, _)| name)
-        .collect();
-    for table in tables {
-        let mut changed = WrittenRows::new();
-        for uuid in old.stored_uuids(table) {
-            if new.stored_row(table, uuid).is_none() {
-                changed.insert(uuid, None);
-            }
-        }
-        for uuid in new.stored_uuids(table) {
-            let row = new.stored_row(table, uuid);
-            let written = match (old.stored_row(table, uuid), row) {
-                (None, row) => row.map(Cow::Borrowed),
-                (Some(old), Some(row)) if !std::ptr::eq(old, row) && old != row => {
-                    let columns = new.schema().table(table);
-                    columns.map(|columns| Cow::Owned(row_difference(columns, old, row)))
-                }
-                _ => continue,
-            };
-            changed.insert(uuid, written);
-        }
-        if !changed.is_empty() {
-            json.tables.insert(table, changed);
-        }
-    }
-    (!json.tables.is_empty()).then(|| json.json())
-}
-
-fn row_difference(columns: &Table, old: &Row, new: &Row) -> Row {
-    let mut difference = Row::new();
-    for (name, column) in columns.columns() {
-        let (old, new) = (old.get(name), new.get(name));
-        if old == new {
-            continue;
-        }
-        let ty = column.column_type();
-        let value = |datum: Option<&Datum>| datum.cloned().unwrap_or_else(|| default_of(ty));
-        let (old, new) = (value(old), value(new));
-        let changed = match old.difference(&new) {
-            Some(difference) if ty.is_composite() => difference,
-            _ => new,
-        };
-        difference.insert(name, changed);
-    }
-    difference
 }

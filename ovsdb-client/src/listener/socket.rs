@@ -43,42 +43,64 @@ impl Socket {
 
 /// Listens, and says where in truth.
 pub(super) async fn bind(remote: &PassiveRemote) -> Result<(Socket, PassiveRemote), ListenError> {
-    let refused = |source| ListenError::Refused {
-        remote: remote.clone(),
-        source,
-    };
-    let (host, port) = match remote {
-        PassiveRemote::Unix(path) => {
-            let listener = bind_path(path).or_else(|error| match error.kind() {
-                io::ErrorKind::AddrInUse if is_stale(path).map_err(refused)? => {
-                    std::fs::remove_file(path)
-                        .and_then(|()| bind_path(path))
-                        .map_err(refused)
-                }
-                io::ErrorKind::AddrInUse => Err(ListenError::InUse {
-                    remote: remote.clone(),
-                }),
-                _ => Err(refused(error)),
-            })?;
-            let file = SocketFile::at(path).map_err(refused)?;
-            return Ok((Socket::Unix(listener, file), remote.clone()));
+    match remote {
+        PassiveRemote::Unix(path) => Ok((bind_unix(remote, path)?, remote.clone())),
+        PassiveRemote::Tcp { port, host } => {
+            let (listener, port) = bind_tcp(remote, host.as_ref(), *port).await?;
+            let host = host.clone();
+            Ok((Socket::Tcp(listener), PassiveRemote::Tcp { port, host }))
         }
-        PassiveRemote::Tcp { port, host } | PassiveRemote::Ssl { port, host } => (host, *port),
-    };
-    let any = Host::V4(Ipv4Addr::UNSPECIFIED);
-    let addresses = resolve(host.as_ref().unwrap_or(&any), port).await;
-    let addresses = addresses.map_err(|source| ListenError::Resolve {
+        PassiveRemote::Ssl { port, host } => {
+            let (listener, port) = bind_tcp(remote, host.as_ref(), *port).await?;
+            let host = host.clone();
+            Ok((Socket::Tcp(listener), PassiveRemote::Ssl { port, host }))
+        }
+    }
+}
+
+fn refused(remote: &PassiveRemote) -> impl Fn(io::Error) -> ListenError {
+    |source| ListenError::Refused {
         remote: remote.clone(),
         source,
-    })?;
-    let listener = bind_first(&addresses).map_err(refused)?;
-    let port = listener.local_addr().map_err(refused)?.port();
-    let host = host.clone();
-    let local = match remote {
-        PassiveRemote::Ssl { .. } => PassiveRemote::Ssl { port, host },
-        _ => PassiveRemote::Tcp { port, host },
+    }
+}
+
+fn bind_unix(remote: &PassiveRemote, path: &Path) -> Result<Socket, ListenError> {
+    let listener = match bind_path(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let remote = remote.clone();
+            match Occupant::at(path).map_err(refused(&remote))? {
+                Occupant::Alive => return Err(ListenError::InUse { remote }),
+                Occupant::NoSocket => return Err(ListenError::Occupied { remote }),
+                Occupant::Dead => std::fs::remove_file(path).and_then(|()| bind_path(path)),
+            }
+        }
+        bound => bound,
     };
-    Ok((Socket::Tcp(listener), local))
+    let listener = listener.map_err(refused(remote))?;
+    let file = SocketFile::at(path).map_err(refused(remote))?;
+    Ok(Socket::Unix(listener, file))
+}
+
+/// Listens on a TCP port, and says which: the kernel may have chosen it.
+async fn bind_tcp(
+    remote: &PassiveRemote,
+    host: Option<&Host>,
+    port: u16,
+) -> Result<(TcpListener, u16), ListenError> {
+    let addresses = match host {
+        None => vec![(Ipv4Addr::UNSPECIFIED, port).into()],
+        Some(host) => {
+            let addresses = resolve(host, port).await;
+            addresses.map_err(|source| ListenError::Resolve {
+                remote: remote.clone(),
+                source,
+            })?
+        }
+    };
+    let listener = bind_first(&addresses).map_err(refused(remote))?;
+    let port = listener.local_addr().map_err(refused(remote))?.port();
+    Ok((listener, port))
 }
 
 /// Listens on the first address that is ours.
@@ -118,20 +140,32 @@ fn bind_path(path: &Path) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-/// Whether a socket is left over from a process that is gone.
-///
-/// Two that ask at the same time may both be told so, and the later one then takes the place of
-/// the earlier one. Who must exclude that needs a lock of their own.
-fn is_stale(path: &Path) -> io::Result<bool> {
-    if !path.symlink_metadata()?.file_type().is_socket() {
-        return Ok(false);
-    }
-    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A listener whose queue is full must not block us; it is alive.
-    socket.set_nonblocking(true)?;
-    match socket.connect(&SockAddr::unix(path)?) {
-        Err(error) => Ok(error.kind() == io::ErrorKind::ConnectionRefused),
-        Ok(()) => Ok(false),
+/// What is at a path on which we cannot listen.
+enum Occupant {
+    /// A socket on which a process listens.
+    Alive,
+    /// A socket that is left over from a process that is gone.
+    Dead,
+    NoSocket,
+}
+
+impl Occupant {
+    /// Looks by connecting.
+    ///
+    /// Two that look at the same time may both find a dead socket, and the later one then takes the
+    /// place of the earlier one. Who must exclude that needs a lock of their own.
+    fn at(path: &Path) -> io::Result<Self> {
+        if !path.symlink_metadata()?.file_type().is_socket() {
+            return Ok(Self::NoSocket);
+        }
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // One whose queue is full must not block us; it is alive.
+        socket.set_nonblocking(true)?;
+        match socket.connect(&SockAddr::unix(path)?) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(Self::Dead),
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            Ok(()) | Err(_) => Ok(Self::Alive),
+        }
     }
 }
 

@@ -107,13 +107,13 @@ pub(super) fn unbracketed(text: &str) -> Result<Host, Refusal> {
     }
     let name = text.strip_suffix('.').unwrap_or(text);
     if name.len() > 253 {
-        return Err((253, Expected::HostName));
+        return Err((253, Expected::ShorterName));
     }
     let mut start = 0;
     for label in name.split('.') {
         match label.len() {
             0 => return Err((start, Expected::HostName)),
-            64.. => return Err((start + 63, Expected::HostName)),
+            64.. => return Err((start + 63, Expected::ShorterName)),
             length => start += length + 1,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::str::FromStr;
 
 use uuid::Uuid;
@@ -53,6 +54,10 @@ impl Remotes {
     /// The remotes, in the order in which they were given.
     pub fn iter(&self) -> std::slice::Iter<'_, Remote> {
         self.remotes.iter()
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.iter().flat_map(Remote::paths)
     }
 
     /// The cluster whose servers these are, if that was said.

@@ -32,56 +32,65 @@ pub struct ParseRemoteError {
 }
 
 /// What should have stood where a text could not be read on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Expected {
     /// `unix:`, `tcp:` or `ssl:`.
-    #[error("one of the methods unix:, tcp: and ssl:")]
     Method,
     /// `punix:`, `ptcp:` or `pssl:`.
-    #[error("one of the methods punix:, ptcp: and pssl:")]
     PassiveMethod,
-    /// The path of a socket.
-    #[error("the path of a socket")]
+    /// The path of a socket, without null characters.
     Path,
     /// A host name or an address.
-    #[error("a host name, an IPv4 address or an IPv6 address in brackets")]
     Host,
-    /// A letter, a digit, a hyphen, an underscore or a dot; or fewer characters: labels have at
-    /// most 63 and names at most 253.
-    #[error("a valid host name")]
+    /// A letter, a digit, a hyphen, an underscore, or a dot between two labels.
     HostName,
+    /// A host name with fewer characters.
+    ShorterName,
     /// Four numbers: a host that ends in a number is no name.
-    #[error("an IPv4 address of four numbers from 0 to 255")]
     Ipv4,
     /// An IPv6 address.
-    #[error("an IPv6 address")]
     Ipv6,
     /// Brackets: without them a port cannot be told from the address.
-    #[error("an IPv6 address in brackets")]
     Brackets,
     /// The end of a bracketed address.
-    #[error("a closing bracket")]
     ClosingBracket,
     /// The network device of a link-local address: at most 15 bytes, none of them `/`, `:` or a
     /// blank.
-    #[error("the name of a network device")]
     Device,
     /// The colon before a port.
-    #[error("a colon and a port, or the end")]
     Colon,
     /// A port to connect to.
-    #[error("a port from 1 to 65535")]
     Port,
     /// A port to listen on.
-    #[error("a port from 0 to 65535, before any address")]
     PassivePort,
     /// The end of the text.
-    #[error("the end")]
     End,
     /// The UUID after `cid:`, which may be given once.
-    #[error("one cluster ID, a UUID of 36 characters")]
     ClusterId,
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Method => "one of the methods unix:, tcp: and ssl:",
+            Self::PassiveMethod => "one of the methods punix:, ptcp: and pssl:",
+            Self::Path => "the path of a socket",
+            Self::Host => "a host name, an IPv4 address or an IPv6 address in brackets",
+            Self::HostName => "a host name of letters, digits, hyphens and dots",
+            Self::ShorterName => "a host name of at most 253 characters, 63 between two dots",
+            Self::Ipv4 => "an IPv4 address of four numbers from 0 to 255",
+            Self::Ipv6 => "an IPv6 address",
+            Self::Brackets => "an IPv6 address in brackets",
+            Self::ClosingBracket => "a closing bracket",
+            Self::Device => "the name of a network device",
+            Self::Colon => "a colon and a port, or the end",
+            Self::Port => "a port from 1 to 65535",
+            Self::PassivePort => "a port from 0 to 65535, before any address",
+            Self::End => "the end",
+            Self::ClusterId => "one cluster ID, a UUID of 36 characters",
+        })
+    }
 }
 
 impl ParseRemoteError {
@@ -113,7 +122,7 @@ impl ParseRemoteError {
         )
     }
 
-    /// The same error about a longer text, of which this one is what begins at `start`.
+    /// Puts the blame on another place in the text, where something else was expected.
     pub(super) fn moved_to(mut self, offset: usize, expected: Expected) -> Self {
         (self.offset, self.expected) = (offset, expected);
         self
@@ -192,9 +201,10 @@ impl<'a> Scanner<'a> {
 
     /// Reads the path of a socket: the whole rest.
     pub(super) fn path(&mut self) -> Result<&'a str, ParseRemoteError> {
-        match self.rest() {
-            "" => Err(self.refuse(Expected::Path)),
-            path => Ok(path),
+        let path = self.rest();
+        match path.find('\0') {
+            None if !path.is_empty() => Ok(path),
+            end => Err(self.refuse_after(end.unwrap_or(0), Expected::Path)),
         }
     }
 
@@ -224,12 +234,9 @@ impl<'a> Scanner<'a> {
             return self.bracketed();
         }
         let from = self.clone();
-        if is_ipv6(from.rest())
-            || from
-                .rest()
-                .rsplit_once(':')
-                .is_some_and(|(host, _)| is_ipv6(host))
-        {
+        let rest = from.rest();
+        let before_port = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+        if is_ipv6(rest) || is_ipv6(before_port) {
             return Err(from.refuse(Expected::Brackets));
         }
         let name = self.take_until(':');
@@ -254,17 +261,25 @@ fn is_ipv6(text: &str) -> bool {
 }
 
 /// Writes a type as the string that it is displayed as, and reads it back.
+///
+/// The type has a method `paths`. One that is not UTF-8 cannot be written: displayed, it would be
+/// another one.
 macro_rules! as_string {
     ($type:ty) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                match self.paths().find(|path| path.to_str().is_none()) {
+                    None => serializer.collect_str(self),
+                    Some(path) => Err(serde::ser::Error::custom(format_args!(
+                        "the path {path:?} is not UTF-8"
+                    ))),
+                }
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                let text = String::deserialize(deserializer)?;
                 text.parse().map_err(serde::de::Error::custom)
             }
         }

@@ -1,7 +1,7 @@
 //! Where a client waits for servers that dial out.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::DEFAULT_PORT;
@@ -42,6 +42,17 @@ pub enum PassiveRemote {
         /// The address to listen on; all IPv4 addresses without one.
         host: Option<Host>,
     },
+}
+
+impl PassiveRemote {
+    /// The path of the socket, if it is one.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let path = match self {
+            Self::Unix(path) => Some(path.as_path()),
+            Self::Tcp { .. } | Self::Ssl { .. } => None,
+        };
+        path.into_iter()
+    }
 }
 
 impl FromStr for PassiveRemote {

@@ -3,6 +3,8 @@
 //! Three generations of the protocol are in use: `update` with whole rows (RFC 7047 §4.1.6), `update2`
 //! with differences, `update3` with the transaction besides (ovsdb-server(7) §4.1.12 to §4.1.15).
 
+mod row;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use uuid::Uuid;
 
 use super::layout::{Layout, Layouts};
 use crate::value::Datum;
+use row::{OldAndNew, Tagged};
 
 /// How a monitor was asked for, hence how it is kept up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -282,132 +285,5 @@ impl<'de> Visitor<'de> for RowsSeed<'_> {
             rows.push((uuid, update));
         }
         Ok(rows)
-    }
-}
-
-/// Reads a row update of `update2` and `update3`: one member that says what happened.
-struct Tagged<'a>(&'a Layout);
-
-/// What happened.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Initial,
-    Insert,
-    Modify,
-    Delete,
-}
-
-impl<'de> DeserializeSeed<'de> for Tagged<'_> {
-    type Value = RowUpdate;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<RowUpdate, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Tagged<'_> {
-    type Value = RowUpdate;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with one of initial, insert, modify and delete")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RowUpdate, A::Error> {
-        let kind = members
-            .next_key()?
-            .ok_or_else(|| Error::invalid_length(0, &self))?;
-        let update = match kind {
-            Kind::Initial | Kind::Insert => {
-                RowUpdate::Insert(members.next_value_seed(ValuesSeed(self.0))?)
-            }
-            Kind::Modify => RowUpdate::Modify(members.next_value_seed(ValuesSeed(self.0))?),
-            Kind::Delete => {
-                members.next_value::<IgnoredAny>()?;
-                RowUpdate::Delete
-            }
-        };
-        match members.next_key::<IgnoredAny>()? {
-            None => Ok(update),
-            Some(_) => Err(Error::invalid_length(2, &self)),
-        }
-    }
-}
-
-/// Reads a row update of `update`: the row before, the row after, or both.
-struct OldAndNew<'a>(&'a Layout);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Side {
-    Old,
-    New,
-}
-
-impl<'de> DeserializeSeed<'de> for OldAndNew<'_> {
-    type Value = RowUpdate;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<RowUpdate, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OldAndNew<'_> {
-    type Value = RowUpdate;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with old, new, or both")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RowUpdate, A::Error> {
-        let (mut old, mut new) = (false, None);
-        while let Some(side) = members.next_key()? {
-            match side {
-                Side::Old => {
-                    members.next_value::<IgnoredAny>()?;
-                    old = true;
-                }
-                Side::New => new = Some(members.next_value_seed(ValuesSeed(self.0))?),
-            }
-        }
-        match (old, new) {
-            (false, Some(row)) => Ok(RowUpdate::Insert(row)),
-            (true, Some(row)) => Ok(RowUpdate::Replace(row)),
-            (true, None) => Ok(RowUpdate::Delete),
-            (false, None) => Err(Error::invalid_length(0, &self)),
-        }
-    }
-}
-
-/// Reads a row into places and canonical values.
-struct ValuesSeed<'a>(&'a Layout);
-
-impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
-    type Value = Values;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Values, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValuesSeed<'_> {
-    type Value = Values;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a value for each column")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut columns: A) -> Result<Values, A::Error> {
-        let mut values = Values::new();
-        while let Some(Name(column)) = columns.next_key()? {
-            let Some(position) = self.0.position(&column) else {
-                return Err(Error::custom(format_args!(
-                    "column {column} is not monitored"
-                )));
-            };
-            let datum = self.0.types[position].canonical(columns.next_value()?);
-            values.push((position, datum));
-        }
-        Ok(values)
     }
 }

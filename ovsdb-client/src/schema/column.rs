@@ -1,24 +1,14 @@
 //! Column types and what they admit: RFC 7047 §3.2 `<column-schema>`, `<type>`, `<base-type>`.
 
-use serde::Deserialize;
-
-use super::json::{BaseTypeJson, ColumnTypeJson};
 use super::violation::Violation;
 use crate::value::{Atom, AtomType, Datum};
 
 /// One column of a table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Column {
-    #[serde(rename = "type")]
-    ty: ColumnType,
-    #[serde(default)]
-    ephemeral: bool,
-    #[serde(default = "yes")]
-    mutable: bool,
-}
-
-fn yes() -> bool {
-    true
+    pub(super) ty: ColumnType,
+    pub(super) ephemeral: bool,
+    pub(super) mutable: bool,
 }
 
 impl Column {
@@ -28,19 +18,24 @@ impl Column {
     }
 
     /// Whether the column is kept in memory only, not in the database file.
+    ///
+    /// A strong reference to a table that is no root is kept whatever its schema says, as servers
+    /// do: on loading, the row it refers to would be lost.
     pub fn is_ephemeral(&self) -> bool {
         self.ephemeral
     }
 
     /// Whether the column may change after its row was inserted.
+    ///
+    /// A weak reference may, whatever its schema says, as with servers: it vanishes with its
+    /// target.
     pub fn is_mutable(&self) -> bool {
         self.mutable
     }
 }
 
 /// The type of a column: a scalar, a set or a map, and how many elements it may have.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "ColumnTypeJson")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ColumnType {
     /// Type of a scalar, of a set's elements or of a map's keys.
     pub key: BaseType,
@@ -53,12 +48,11 @@ pub struct ColumnType {
 }
 
 /// The type of an atom and the constraints on it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "BaseTypeJson")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BaseType {
     /// The type.
     pub atom_type: AtomType,
-    /// The only values allowed, when there is such a list.
+    /// The only values allowed, when there is such a list; sorted.
     pub allowed: Option<Vec<Atom>>,
     /// Least number allowed.
     pub min: Option<Atom>,
@@ -82,6 +76,31 @@ pub struct Reference {
 }
 
 impl ColumnType {
+    /// A single atom without constraints.
+    pub(crate) fn scalar(atom_type: AtomType) -> Self {
+        Self {
+            key: BaseType::plain(atom_type),
+            value: None,
+            min: 1,
+            max: Some(1),
+        }
+    }
+
+    /// Whether a value is exactly one atom.
+    pub fn is_scalar(&self) -> bool {
+        self.value.is_none() && self.min == 1 && self.max == Some(1)
+    }
+
+    /// Whether a value is one atom or none.
+    pub fn is_optional(&self) -> bool {
+        self.value.is_none() && self.min == 0 && self.max == Some(1)
+    }
+
+    /// Whether a value is made of pairs.
+    pub fn is_map(&self) -> bool {
+        self.value.is_some()
+    }
+
     /// Whether differences of this column are sent as differences: `ovsdb_type_is_composite` of
     /// Open vSwitch's `lib/ovsdb-types.h`. All other columns are sent whole.
     pub(crate) fn is_composite(&self) -> bool {
@@ -116,8 +135,6 @@ impl ColumnType {
             (Datum::Atom(_) | Datum::Set(_), None) => {
                 datum.set_iter().try_for_each(|atom| self.key.check(atom))?
             }
-            // What is empty is both: the protocol lets a server read `["set",[]]` as an empty map.
-            (Datum::Set(atoms), Some(_)) if atoms.is_empty() => {}
             (datum, _) => {
                 let map = matches!(datum, Datum::Map(_));
                 return Err(Violation::Shape {
@@ -133,7 +150,9 @@ impl ColumnType {
                 max: self.max,
             });
         }
-        let mut sorted: Vec<_> = datum.set_iter().collect();
+        // In canonical form, because 1 and 1.0 are different integers and the same real.
+        let keys = datum.set_iter().chain(datum.map_iter().map(|(key, _)| key));
+        let mut sorted: Vec<_> = keys.map(|key| self.key.canonical(key.clone())).collect();
         sorted.sort_unstable();
         match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => Err(Violation::Duplicate {
@@ -178,7 +197,7 @@ impl ColumnType {
 
 impl BaseType {
     /// A type without constraints.
-    pub(super) fn plain(atom_type: AtomType) -> Self {
+    pub(crate) fn plain(atom_type: AtomType) -> Self {
         Self {
             atom_type,
             allowed: None,
@@ -266,6 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn a_real_is_the_same_with_and_without_a_fraction() {
+        let set = column_type(r#"{"key":"real","max":"unlimited"}"#);
+        let twice = [Atom::from(1), Atom::from(1.0)];
+        assert!(matches!(
+            set.check(&Datum::set(twice.clone())),
+            Err(Violation::Duplicate { .. })
+        ));
+        let map = column_type(r#"{"key":"real","value":"string","max":"unlimited"}"#);
+        let twice = Datum::map(twice.into_iter().zip(["a", "b"]));
+        assert!(matches!(
+            map.check(&twice),
+            Err(Violation::Duplicate { .. })
+        ));
+    }
+
+    #[test]
     fn values_are_checked() {
         let cases = [
             (r#""integer""#, Datum::from(1), true),
@@ -337,8 +372,14 @@ mod tests {
             ),
             (
                 r#"{"key":"string","value":"integer","min":0,"max":2}"#,
-                Datum::empty(),
+                Datum::Map(Default::default()),
                 true,
+            ),
+            // A server refuses an empty set for a map.
+            (
+                r#"{"key":"string","value":"integer","min":0,"max":2}"#,
+                Datum::empty(),
+                false,
             ),
             (
                 r#"{"key":"string","value":"integer","min":0,"max":2}"#,

@@ -170,3 +170,92 @@ fn excludes(held: &Datum, value: &Datum) -> bool {
         _ => !value.set_iter().any(|atom| held.has(atom)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Schema;
+    use crate::server::database::Database;
+
+    fn database() -> Database {
+        let schema = r#"{"name": "P", "version": "1.0.0", "tables": {"T": {"columns": {
+            "name": {"type": "string"},
+            "tag": {"type": {"key": {"type": "integer", "maxInteger": 9}, "min": 0}},
+            "trunks": {"type": {"key": "integer", "min": 0, "max": 2}},
+            "ids": {"type": {"key": "string", "value": "string", "min": 0, "max": 2}}}}}}"#;
+        Database::new(Schema::parse(schema).unwrap()).unwrap()
+    }
+
+    fn read(condition: Condition) -> Result<Filter, &'static str> {
+        let table = &database().tables[0];
+        Filter::read(table, &[condition], None).map_err(|failure| failure.name)
+    }
+
+    #[test]
+    fn rows_are_compared_by_the_kind_of_the_column() {
+        let tagged = Row::new()
+            .set("name", "a")
+            .set("tag", 5)
+            .set("trunks", [1, 2])
+            .set("ids", Datum::map([("k", "v"), ("l", "w")]));
+        let plain = Row::new()
+            .set("name", "a")
+            .set("tag", Datum::empty())
+            .set("trunks", Datum::empty())
+            .set("ids", Datum::Map(Default::default()));
+        let ids = |key: &str, value: &str| Datum::map([(key, value)]);
+        let cases = [
+            (Condition::every_row(), true, true),
+            (Condition::no_row(), false, false),
+            (Condition::eq("name", "a"), true, true),
+            (Condition::ne("name", "a"), false, false),
+            (Condition::includes("name", "a"), true, true),
+            (Condition::lt("tag", 6), true, false),
+            (Condition::le("tag", 5), true, false),
+            (Condition::gt("tag", 5), false, false),
+            (Condition::ge("tag", 5), true, false),
+            (Condition::ne("tag", 6), true, true),
+            (Condition::eq("tag", Datum::empty()), false, true),
+            (Condition::eq("trunks", [2, 1]), true, false),
+            (Condition::includes("trunks", 2), true, false),
+            (Condition::includes("trunks", Datum::empty()), true, true),
+            (Condition::excludes("trunks", [2, 3, 4]), false, true),
+            (Condition::includes("ids", ids("k", "v")), true, false),
+            (Condition::includes("ids", ids("k", "w")), false, false),
+            (Condition::excludes("ids", ids("k", "w")), true, true),
+        ];
+        for (condition, of_tagged, of_plain) in cases {
+            let filter = read(condition.clone()).unwrap();
+            let passes = (filter.all(&tagged), filter.all(&plain));
+            assert_eq!(passes, (of_tagged, of_plain), "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn values_must_suit_the_column() {
+        let cases = [
+            (Condition::eq("fur", 1), "unknown column"),
+            (Condition::eq("name", 1), "syntax error"),
+            (Condition::lt("name", "a"), "syntax error"),
+            (Condition::lt("trunks", 1), "syntax error"),
+            (Condition::lt("tag", Datum::empty()), "syntax error"),
+            (Condition::eq("tag", 10), "constraint violation"),
+            (Condition::includes("trunks", [1, 2, 3]), "syntax error"),
+        ];
+        for (condition, error) in cases {
+            assert_eq!(read(condition.clone()), Err(error), "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn operations_want_every_condition_and_monitors_one() {
+        let table = &database().tables[0];
+        let row = Row::new().set("name", "a");
+        let filter = |conditions: &[Condition]| Filter::read(table, conditions, None).unwrap();
+        let both = filter(&[Condition::eq("name", "a"), Condition::eq("name", "b")]);
+        assert!(!both.all(&row) && both.any(&row));
+        assert!(filter(&[]).all(&row) && filter(&[]).any(&row));
+        let none = filter(&[Condition::no_row()]);
+        assert!(!none.any(&row));
+    }
+}

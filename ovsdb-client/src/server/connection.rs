@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Shared;
 use super::session::SessionId;
@@ -89,7 +89,7 @@ pub(super) async fn watch_time(shared: Weak<Shared>) {
             None => changed.notified().await,
             Some(deadline) => {
                 // Either way there is something to look at again.
-                let _ = tokio::time::timeout_at(deadline.into(), changed.notified()).await;
+                let _ = tokio::time::timeout_at(deadline, changed.notified()).await;
             }
         }
         if let Some(shared) = shared.upgrade() {

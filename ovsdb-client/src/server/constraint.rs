@@ -1,11 +1,11 @@
 //! Values as clients write them, read against the type of their column.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::failure::Failure;
-use crate::schema::{BaseType, ColumnType};
+use super::failure::{DUPLICATE, Failure};
+use crate::schema::{BaseType, ColumnType, Violation};
 use crate::value::{Atom, AtomType, Datum};
 
 /// The rows that a transaction calls by a name of its own.
@@ -70,13 +70,27 @@ pub(super) fn read(
     datum: &Datum,
     mut names: Option<&mut Names>,
 ) -> Result<Datum, Failure> {
+    let count = datum.len();
+    if count < ty.min || ty.max.is_some_and(|max| count > max) {
+        let (min, max) = (ty.min, ty.max);
+        return Err(Failure::value(
+            column,
+            &Violation::Count { count, min, max },
+        ));
+    }
     let mut atom = |base: &BaseType, atom: &Atom| read_atom(base, atom, names.as_deref_mut());
     let datum = match (datum, &ty.value) {
         (Datum::Map(map), Some(value)) => {
             let pairs = map
                 .iter()
                 .map(|(k, v)| Ok((atom(&ty.key, k)?, atom(value, v)?)));
-            Datum::Map(pairs.collect::<Result<_, Failure>>()?)
+            let read: BTreeMap<Atom, Atom> = pairs.collect::<Result<_, Failure>>()?;
+            if read.len() < map.len() {
+                // A name and the UUID that it stands for, say.
+                let details = format!("column {column}: {datum} has two keys that are the same");
+                return Err(Failure::new(DUPLICATE, details));
+            }
+            Datum::Map(read)
         }
         // The server does not take ["set",[]] for an empty map.
         (Datum::Map(_), None) | (Datum::Atom(_) | Datum::Set(_), Some(_)) => {
@@ -144,6 +158,12 @@ mod tests {
         assert_eq!(read(r#""integer""#, 0.5), Err("syntax error"));
         assert_eq!(read(set, [1, 1]), Err("ovsdb error"));
         assert_eq!(read(set, [1, 2, 3, 4]), Err("syntax error"));
+        let few = r#"{"key":{"type":"integer","maxInteger":1}}"#;
+        assert_eq!(
+            read(few, [1, 2, 3]),
+            Err("syntax error"),
+            "its number is looked at first"
+        );
         assert_eq!(read(map, Datum::empty()), Err("syntax error"));
         assert_eq!(read(set, Datum::map([(1, 1)])), Err("syntax error"));
         let enumeration = r#"{"key":{"type":"string","enum":["set",["a"]]}}"#;
@@ -157,6 +177,10 @@ mod tests {
         let early = super::read("c", &ty(r#""uuid""#), &named, Some(&mut names)).unwrap();
         let uuid = names.give("a", None).unwrap();
         assert_eq!(early, Datum::from(uuid));
+        let twice = Datum::map([(Atom::NamedUuid("a".into()), 1), (uuid.into(), 2)]);
+        let map = ty(r#"{"key":"uuid","value":"integer","min":0,"max":9}"#);
+        let failure = super::read("c", &map, &twice, Some(&mut names)).unwrap_err();
+        assert_eq!(failure.name, "ovsdb error");
         assert_eq!(
             names.give("a", None).unwrap_err().name,
             "duplicate uuid-name"

@@ -170,7 +170,7 @@ impl Table {
     pub(super) fn default_row(&self) -> Row {
         self.columns
             .iter()
-            .map(|(name, column)| (name.clone(), column.ty.default_datum()))
+            .map(|(name, column)| (name.clone(), column.default_datum()))
             .collect()
     }
 
@@ -209,6 +209,11 @@ impl Column {
             key_target: None,
             value_target: None,
         }
+    }
+
+    /// The canonical form of the default.
+    pub(super) fn default_datum(&self) -> Datum {
+        self.ty.canonical(self.ty.default_datum())
     }
 
     fn refers(&self) -> bool {

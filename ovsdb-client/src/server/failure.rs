@@ -4,6 +4,10 @@ use serde::Serialize;
 
 use crate::schema::Violation;
 
+/// The name of the error that a set with equal elements is, or a map with equal keys: the server
+/// gives it no name of its own (`ovsdb_datum_sort` in lib/ovsdb-data.c).
+pub(super) const DUPLICATE: &str = "ovsdb error";
+
 /// An error as it stands in a reply: RFC 7047 §3.1 `<error>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Failure {
@@ -43,8 +47,7 @@ impl Failure {
     pub(super) fn value(column: &str, violation: &Violation) -> Self {
         let name = match violation {
             Violation::Constraint { .. } => "constraint violation",
-            // The server gives this error no name of its own (ovsdb_datum_sort in lib/ovsdb-data.c).
-            Violation::Duplicate { .. } => "ovsdb error",
+            Violation::Duplicate { .. } => DUPLICATE,
             Violation::Type { .. } | Violation::Shape { .. } | Violation::Count { .. } => {
                 "syntax error"
             }

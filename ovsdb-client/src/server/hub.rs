@@ -7,10 +7,11 @@ mod request;
 mod status;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::lock::Locks;
@@ -209,11 +210,8 @@ impl Hub {
         served.record(changes);
         let last = served.last_transaction();
         for session in self.sessions.values() {
-            for monitor in session
-                .monitors
-                .iter()
-                .filter(|monitor| monitor.database == name)
-            {
+            let monitors = session.monitors.iter();
+            for monitor in monitors.filter(|monitor| monitor.database == name) {
                 let update = monitor.update(&served.database, changes);
                 if !update.is_empty() {
                     session.notify(monitor.dialect.notification(), monitor.params(update, last));

@@ -1,6 +1,8 @@
 //! What clients follow: `monitor` of RFC 7047 §4.1.5, `monitor_cond` and `monitor_cond_since` of
 //! ovsdb-server(7).
 
+#[cfg(test)]
+mod tests;
 mod update;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,6 +2,8 @@
 
 mod commit;
 mod operation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,7 +121,7 @@ impl Execute<'_> {
     /// Carries out one operation and returns its result.
     fn operation(&mut self, json: &Value) -> Result<Value, Stop> {
         let operation = Operation::deserialize(json)
-            .map_err(|error| Failure::new(name_of_error(json), error.to_string()))?;
+            .map_err(|error| Failure::new(name_of_error(self.database, json), error.to_string()))?;
         let changes = !matches!(
             operation,
             Operation::Select { .. }
@@ -168,20 +170,40 @@ impl Execute<'_> {
 }
 
 /// The name of the error that an operation is which cannot be read.
-fn name_of_error(operation: &Value) -> &'static str {
-    let unknown = |member: &str, known: fn(&Value) -> bool| {
-        let elements = operation.get(member).and_then(Value::as_array);
-        elements.into_iter().flatten().any(|element| {
-            element
-                .get(1)
-                .is_some_and(|name| name.is_string() && !known(name))
-        })
+fn name_of_error(database: &Database, operation: &Value) -> &'static str {
+    let table = operation.get("table").and_then(Value::as_str);
+    let Some(place) = table.and_then(|table| database.place(table)) else {
+        return "syntax error";
     };
-    if unknown("where", |name| Function::deserialize(name).is_ok()) {
-        "unknown function"
-    } else if unknown("mutations", |name| Mutator::deserialize(name).is_ok()) {
-        "unknown mutator"
-    } else {
-        "syntax error"
+    let columns = &database.tables[place].columns;
+    type Known = fn(&Value) -> bool;
+    let members: [(&str, Known, &'static str); 2] = [
+        (
+            "mutations",
+            |name| Mutator::deserialize(name).is_ok(),
+            "unknown mutator",
+        ),
+        (
+            "where",
+            |name| Function::deserialize(name).is_ok(),
+            "unknown function",
+        ),
+    ];
+    for (member, known, unknown) in members {
+        let elements = operation.get(member).and_then(Value::as_array);
+        for element in elements.into_iter().flatten() {
+            match element.as_array().map(Vec::as_slice) {
+                Some([Value::String(column), name @ Value::String(_), _]) => {
+                    if !columns.contains_key(column) {
+                        return "unknown column";
+                    } else if !known(name) {
+                        return unknown;
+                    }
+                }
+                _ if element.is_boolean() => {}
+                _ => return "syntax error",
+            }
+        }
     }
+    "syntax error"
 }

@@ -41,9 +41,9 @@ impl StreamOptions {
     }
 
     /// Sets how long a TCP peer may leave what was sent to it unacknowledged before the connection
-    /// ends (`TCP_USER_TIMEOUT`, tcp(7)); it bounds connecting and keepalive probes too. In
-    /// milliseconds, at least one. Default: 30 seconds. `None` leaves it to the system: a quarter
-    /// of an hour and more.
+    /// ends (`TCP_USER_TIMEOUT`, tcp(7)); the probes of [`keepalive`](Self::keepalive) count. In
+    /// milliseconds, at least one. Default: 30 seconds. `None` leaves it to the system: about a
+    /// quarter of an hour.
     ///
     /// This finds a host that vanished while something was on its way: RAFT leaders that lose
     /// their power leave connections half open, on which calls would wait for their deadlines.

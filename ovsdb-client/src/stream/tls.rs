@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ConnectionCommon, SideData};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -21,8 +23,6 @@ use crate::tls::{Tls, TlsError, TlsRole};
 pub struct TlsStream {
     stream: tokio_rustls::TlsStream<TcpStream>,
     view: View,
-    /// Whether our own side has ended the stream.
-    shut_down: bool,
 }
 
 /// What an error is judged by.
@@ -45,7 +45,6 @@ impl TlsStream {
             Ok(stream) => Ok(Self {
                 stream: stream.into(),
                 view,
-                shut_down: false,
             }),
             Err(error) => Err(view.explain_handshake(error)),
         }
@@ -64,7 +63,6 @@ impl TlsStream {
             Ok(stream) => Ok(Self {
                 stream: stream.into(),
                 view,
-                shut_down: false,
             }),
             Err(error) => Err(view.explain_handshake(error)),
         }
@@ -80,30 +78,43 @@ impl TlsStream {
         self.stream.get_ref().1.peer_certificates().unwrap_or(&[])
     }
 
-    /// Looks for an alert behind a failed write.
+    /// Looks for the reason behind a failed write.
     ///
     /// A server that refuses us says so and hangs up. When our write meets the reset, what the
     /// server said waits unread in the socket, and is the reason that counts.
     fn reason_behind(&mut self, error: io::Error) -> io::Error {
-        let dead = matches!(
-            error.kind(),
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-        );
-        // On a socket that is dead both ways a read is never pending, so that no task is left
-        // behind that waits for the reading half.
-        if dead && !self.shut_down {
-            let mut context = Context::from_waker(Waker::noop());
-            let mut nothing = ReadBuf::new(&mut []);
-            let read = Pin::new(&mut self.stream).poll_read(&mut context, &mut nothing);
-            if let Poll::Ready(Err(reason)) = read {
-                let reason = self.view.explain(reason);
-                if TlsError::from_io(&reason).is_some() {
-                    return reason;
-                }
+        let alert = match &mut self.stream {
+            tokio_rustls::TlsStream::Client(stream) => {
+                let (tcp, session) = stream.get_mut();
+                last_words(tcp, session)
             }
+            tokio_rustls::TlsStream::Server(stream) => {
+                let (tcp, session) = stream.get_mut();
+                last_words(tcp, session)
+            }
+        };
+        match alert {
+            Some(alert) => self.view.wrap(error.kind(), &alert),
+            None => self.view.explain(error),
         }
-        self.view.explain(error)
     }
+}
+
+/// Takes in what has arrived, up to the end or an error.
+///
+/// Past the readiness that tokio knows of, which may lag behind. A later read meets the same error:
+/// a session keeps it.
+fn last_words<S: SideData>(
+    tcp: &TcpStream,
+    session: &mut ConnectionCommon<S>,
+) -> Option<rustls::Error> {
+    let socket = SockRef::from(tcp);
+    while session.read_tls(&mut &*socket).is_ok_and(|count| count > 0) {
+        if let Err(error) = session.process_new_packets() {
+            return Some(error);
+        }
+    }
+    None
 }
 
 impl View {
@@ -112,14 +123,20 @@ impl View {
         let Some(cause) = error.get_ref().and_then(|cause| cause.downcast_ref()) else {
             return error;
         };
+        self.wrap(error.kind(), cause)
+    }
+
+    fn wrap(self, kind: io::ErrorKind, cause: &rustls::Error) -> io::Error {
         let reason = TlsError::judge(cause, self.role, self.has_certificate);
-        io::Error::new(error.kind(), reason)
+        io::Error::new(kind, reason)
     }
 
     /// The same for an error during the handshake, when the end of the stream is one as well.
     fn explain_handshake(self, error: io::Error) -> io::Error {
         match error.kind() {
-            kind @ (io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            kind @ (io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe) => {
                 let peer = self.role.peer();
                 io::Error::new(kind, TlsError::HungUp { peer })
             }
@@ -171,9 +188,7 @@ impl AsyncWrite for TlsStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.shut_down = true;
-        Pin::new(&mut this.stream).poll_shutdown(cx)
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }
 

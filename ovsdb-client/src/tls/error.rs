@@ -127,6 +127,10 @@ pub enum CertificateFault {
         /// The names and addresses in it.
         presented: Vec<String>,
     },
+    /// A signature that should prove it does not: most often, a CA was made anew under its old
+    /// name.
+    #[error("its signature is wrong; was it signed by a CA of the same name with another key?")]
+    BadSignature,
     /// It has been revoked.
     #[error("it has been revoked")]
     Revoked,
@@ -205,12 +209,13 @@ impl TlsError {
 
         let fault = match alert {
             Alert::CertificateRequired => return Self::OwnCertificateMissing { peer },
-            // TLS 1.2 has no alert of its own for a client that has no certificate.
-            Alert::HandshakeFailure if !has_certificate && peer == TlsRole::Server => {
+            // TLS 1.2 has no alert of its own for this: OpenSSL sends the one, Go the other.
+            Alert::HandshakeFailure | Alert::BadCertificate if !has_certificate => {
                 return Self::OwnCertificateMissing { peer };
             }
             Alert::UnknownCA => CertificateFault::UnknownIssuer,
             Alert::CertificateExpired => CertificateFault::Expired { since: None },
+            Alert::DecryptError => CertificateFault::BadSignature,
             Alert::CertificateRevoked => CertificateFault::Revoked,
             Alert::UnsupportedCertificate => CertificateFault::WrongPurpose,
             // What OpenSSL also says of a certificate that is not valid yet.
@@ -234,7 +239,8 @@ impl TlsError {
 impl CertificateFault {
     fn of(error: &CertificateError) -> Self {
         match error {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
+            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::BadSignature => Self::BadSignature,
             CertificateError::Expired => Self::Expired { since: None },
             CertificateError::ExpiredContext { time, not_after } => Self::Expired {
                 since: Some(Duration::from_secs(
@@ -262,5 +268,78 @@ impl CertificateFault {
                 reason: error.to_string(),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_are_read_for_what_they_mean() {
+        use AlertDescription as Alert;
+
+        let cases = [
+            (
+                Alert::CertificateRequired,
+                true,
+                "the server requires a certificate of its peers, and none is configured here",
+            ),
+            (
+                Alert::BadCertificate,
+                false,
+                "the server requires a certificate of its peers, and none is configured here",
+            ),
+            (
+                Alert::BadCertificate,
+                true,
+                "the server refused our certificate: it is not valid (bad_certificate)",
+            ),
+            (
+                Alert::HandshakeFailure,
+                true,
+                "the server ended the connection with the TLS alert HandshakeFailure",
+            ),
+            (
+                Alert::UnsupportedCertificate,
+                true,
+                "the server refused our certificate: it may not be used for this purpose",
+            ),
+            (
+                Alert::CertificateRevoked,
+                true,
+                "the server refused our certificate: it has been revoked",
+            ),
+            (
+                Alert::ProtocolVersion,
+                true,
+                "the server ended the connection with the TLS alert ProtocolVersion",
+            ),
+        ];
+        for (alert, has_certificate, text) in cases {
+            let error = rustls::Error::AlertReceived(alert);
+            let error = TlsError::judge(&error, TlsRole::Client, has_certificate);
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn durations_are_told_in_their_largest_unit() {
+        let cases = [
+            (0, "0 s"),
+            (119, "119 s"),
+            (7199, "119 min"),
+            (172_799, "47 h"),
+            (172_800, "2 days"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(rough(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_none_of_tls() {
+        assert_eq!(TlsError::from_io(&io::ErrorKind::TimedOut.into()), None);
+        assert_eq!(TlsError::from_io(&io::Error::other("else")), None);
     }
 }

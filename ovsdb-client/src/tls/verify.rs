@@ -13,8 +13,8 @@ use rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 /// and be valid now. The name in it matters only if `verify_name` says so.
 ///
 /// The verifier that comes with `rustls` always wants the host in the certificate. Certificates
-/// made by ovs-pki(8) name no host, and `lib/stream-ssl.c` compares none: its CA signs only what
-/// belongs to the deployment, so whoever it signed is trusted.
+/// made by ovs-pki(8) name a role and a UUID, older ones nothing, and `lib/stream-ssl.c` compares
+/// no name: its CA signs only what belongs to the deployment, so whoever it signed is trusted.
 #[derive(Debug)]
 pub(super) struct ChainVerifier {
     pub(super) roots: Arc<RootCertStore>,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{CountRef, InsertRef, SelectRef, TransactErrorKind, Transaction};
+use super::{CountRef, InsertRef, InvalidTransaction, SelectRef, TransactErrorKind, Transaction};
 use crate::error::CallError;
 use crate::value::{Atom, Row};
 
@@ -39,6 +39,12 @@ pub enum TransactError {
         error: String,
         /// The server's explanation.
         details: Option<String>,
+    },
+    /// The transaction does not fit the server's schema, and was not sent.
+    #[error("the transaction does not fit the schema of the database")]
+    Invalid {
+        /// All that is wrong.
+        source: InvalidTransaction,
     },
     /// The reply does not fit the operations that were sent.
     #[error("the reply does not fit operation {index} ({operation})")]
@@ -100,7 +106,7 @@ impl TransactError {
             Self::Operation { error, .. } | Self::Commit { error, .. } => {
                 TransactErrorKind::from_name(error)
             }
-            Self::Mismatch { .. } => TransactErrorKind::Other,
+            Self::Invalid { .. } | Self::Mismatch { .. } => TransactErrorKind::Other,
             Self::Call {
                 source: CallError::Rpc { source, .. },
             } => TransactErrorKind::from_name(&source.error),

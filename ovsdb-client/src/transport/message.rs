@@ -358,8 +358,23 @@ mod tests {
     }
 
     #[test]
+    fn notifications_are_told_by_their_null_or_absent_id() {
+        for given in [
+            r#"{"id":null,"method":"update3","params":[]}"#,
+            r#"{"method":"update3","params":[]}"#,
+        ] {
+            assert!(matches!(
+                Incoming::parse(given.as_bytes()).unwrap(),
+                Incoming::Notification { method, .. } if method == "update3"
+            ));
+        }
+    }
+
+    #[test]
     fn what_is_no_message_is_refused() {
-        let cases: [&[u8]; 9] = [
+        let cases: [&[u8]; 11] = [
+            br#"{"id":18446744073709551616,"result":1}"#,
+            br#"{"id":0.5,"result":1}"#,
             b"{}",
             br#"{"id":1}"#,
             br#"{"method":"update3","id":null}"#,

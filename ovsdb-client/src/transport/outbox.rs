@@ -33,9 +33,15 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Message {
     text: String,
-    /// Gives its room back when the message is written.
-    _room: Option<OwnedSemaphorePermit>,
+    /// Given back when the message is written.
+    _room: Option<Room>,
 }
+
+/// Room for one request.
+#[derive(Debug)]
+pub(crate) struct Room(
+    #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
+);
 
 impl Outbox {
     /// Starts the task that writes.
@@ -57,13 +63,24 @@ impl Outbox {
         self.put(Message { text, _room: None })
     }
 
-    /// Puts in a request when there is room for it.
-    pub(crate) async fn send(&self, text: String) -> Result<(), Disconnect> {
-        let room = tokio::select! {
-            room = Arc::clone(&self.room).acquire_owned() => room.ok(),
-            cause = self.fate.ended() => return Err(cause),
-        };
-        self.put(Message { text, _room: room })
+    /// Waits for room for a request.
+    pub(crate) async fn room(&self) -> Result<Room, Disconnect> {
+        tokio::select! {
+            room = Arc::clone(&self.room).acquire_owned() => match room {
+                Ok(room) => Ok(Room(room)),
+                // The semaphore is never closed.
+                Err(_) => Err(self.fate.seal(Disconnect::Closed)),
+            },
+            cause = self.fate.ended() => Err(cause),
+        }
+    }
+
+    /// Puts in a request that there is room for.
+    pub(crate) fn send(&self, text: String, room: Room) -> Result<(), Disconnect> {
+        self.put(Message {
+            text,
+            _room: Some(room),
+        })
     }
 
     fn put(&self, message: Message) -> Result<(), Disconnect> {

@@ -273,7 +273,12 @@ impl<'de> Visitor<'de> for DatumVisitor {
             Tag::Set => next(&mut elements).map(Datum::Set),
             Tag::Map => {
                 let pairs: Vec<(Atom, Atom)> = next(&mut elements)?;
-                Ok(Datum::Map(pairs.into_iter().collect()))
+                let count = pairs.len();
+                let map: BTreeMap<_, _> = pairs.into_iter().collect();
+                if map.len() < count {
+                    return Err(de::Error::custom("a map with a key that occurs twice"));
+                }
+                Ok(Datum::Map(map))
             }
         }
     }
@@ -287,6 +292,7 @@ mod tests {
     fn atom() -> impl Strategy<Value = Atom> {
         prop_oneof![
             any::<i64>().prop_map(Atom::from),
+            prop::num::f64::NORMAL.prop_map(Atom::from),
             any::<bool>().prop_map(Atom::from),
             ".{0,6}".prop_map(Atom::from),
             any::<u128>().prop_map(|bits| Atom::from(Uuid::from_u128(bits))),
@@ -322,6 +328,13 @@ mod tests {
         for (datum, json) in cases {
             assert_eq!(serde_json::to_string(&datum).unwrap(), json);
         }
+    }
+
+    #[test]
+    fn a_key_that_occurs_twice_is_refused() {
+        let map = serde_json::from_str::<Datum>;
+        assert!(map(r#"["map",[["a",1],["b",1]]]"#).is_ok());
+        assert!(map(r#"["map",[["a",1],["a",2]]]"#).is_err());
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl NewCluster {
         }
         match self.election_timer {
             Some(timer) if !ELECTION_TIMERS.contains(&timer) => {
-                return Err(NewClusterError::ElectionTimer { timer });
+                Err(NewClusterError::ElectionTimer { timer })
             }
             _ => Ok(self.contents.check()?),
         }

@@ -1,7 +1,8 @@
 //! What a server would object to in the rows of a file.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -152,16 +153,38 @@ fn check_pruned(table: &str, columns: &Table, rows: &Rows, problems: &mut Vec<Pr
 
 fn check_indexes(table: &str, columns: &Table, rows: &Rows, problems: &mut Vec<Problem>) {
     for index in columns.indexes() {
-        // Columns that are not there hold their default in each of the rows.
-        let mut seen: BTreeMap<Vec<Option<&Datum>>, Uuid> = BTreeMap::new();
+        let mut seen: HashMap<Key<'_>, Uuid> = HashMap::with_capacity(rows.len());
         for (&uuid, row) in rows {
-            match seen.entry(index.iter().map(|column| row.get(column)).collect()) {
+            let key = index.iter().map(|column| row.get(column)).collect();
+            match seen.entry(Key(key)) {
                 Entry::Vacant(entry) => drop(entry.insert(uuid)),
                 Entry::Occupied(entry) => {
                     let (columns, other) = (index.clone(), *entry.get());
                     problems.push(
                         At { table, uuid }.problem(ProblemKind::Duplicate { columns, other }),
                     );
+                }
+            }
+        }
+    }
+}
+
+/// The values of a row in the columns of an index. A column that is not there holds its default,
+/// whatever that is.
+#[derive(PartialEq, Eq)]
+struct Key<'a>(Vec<Option<&'a Datum>>);
+
+impl Hash for Key<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for datum in self.0.iter().flatten() {
+            let pairs = datum.map_iter().flat_map(|(key, value)| [key, value]);
+            for atom in datum.set_iter().chain(pairs) {
+                match atom {
+                    Atom::Integer(integer) => integer.hash(state),
+                    Atom::Real(real) => real.to_bits().hash(state),
+                    Atom::Boolean(boolean) => boolean.hash(state),
+                    Atom::String(string) | Atom::NamedUuid(string) => string.hash(state),
+                    Atom::Uuid(uuid) => uuid.hash(state),
                 }
             }
         }
@@ -275,6 +298,15 @@ mod tests {
         for (row, problem) in cases {
             assert_eq!(problems(&[row]), [problem]);
         }
+    }
+
+    #[test]
+    fn all_problems_of_all_rows_are_found() {
+        let rows = [
+            switch(Row::new().set("name", 1).set("mtu", 1)),
+            row("Router", 2, Row::new()),
+        ];
+        assert_eq!(problems(&rows).len(), 3);
     }
 
     #[test]

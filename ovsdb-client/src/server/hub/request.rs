@@ -1,8 +1,7 @@
 //! The methods: RFC 7047 §4.1 and ovsdb-server(7) §4.1.
 
-use std::time::Instant;
-
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Hub;

@@ -46,7 +46,8 @@ impl Hub {
             .set("schema", schema.json())
             .set("cid", clustered.then(Uuid::new_v4))
             .set("sid", clustered.then(Uuid::new_v4))
-            .set("index", clustered.then_some(1));
+            // The log of a new cluster begins with its contents and its leader's first word.
+            .set("index", clustered.then_some(2));
         self.databases.insert(name, Served::new(schema, clustered)?);
         self.disconnect_all(false);
         self.tell(Operation::Insert {

@@ -104,17 +104,17 @@ impl Watched {
         };
         let mut members = Map::new();
         for (column, _) in self.columns.iter().filter(|(_, select)| select.has(change)) {
-            let (Some(ty), Some(new)) = (
-                table.columns.get(column).map(|column| &column.ty),
+            let (Some(schema), Some(new)) = (
+                table.columns.get(column),
                 new.and_then(|new| new.get(column)),
             ) else {
                 continue;
             };
             let told = match old.and_then(|old| old.get(column)) {
                 Some(old) if change == Change::Modify => {
-                    (old != new).then(|| json_of(&difference_of(ty, old, new)))
+                    (old != new).then(|| json_of(&difference_of(&schema.ty, old, new)))
                 }
-                _ => (*new != ty.default_datum()).then(|| json_of(new)),
+                _ => (*new != schema.default_datum()).then(|| json_of(new)),
             };
             members.extend(told.map(|told| (column.clone(), told)));
         }

@@ -88,12 +88,14 @@ impl Execute<'_> {
         counts.entry(target).or_insert_with(before)
     }
 
-    /// Where the strong references of a row point, itself left out.
+    /// Where the strong references of a row point, itself left out. Like the server this takes a row
+    /// of another table for itself if it has the same UUID, which only a client can bring about that
+    /// chooses UUIDs.
     fn strong(&self, key: RowKey, row: Option<&Arc<Row>>) -> Vec<RowKey> {
         let table = &self.database.tables[key.0];
         let references = row.into_iter().flat_map(|row| table.references(row));
         references
-            .filter(|&(target, strong)| strong && target != key)
+            .filter(|&((_, target), strong)| strong && target != key.1)
             .map(|(target, _)| target)
             .collect()
     }

@@ -192,10 +192,6 @@ impl Execute<'_> {
         Ok(self.put_all(place, rows))
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "these are the members of the operation"
-    )]
     fn wait(
         &mut self,
         table: &str,
