@@ -25,6 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(reconnects::conditions_may_change_during_a_reconnection),
         case!(reconnects::conditions_may_turn_out_to_be_wrong),
         case!(reconnects::a_lock_is_asked_for_again),
+        case!(reconnects::a_monitor_that_was_given_up_is_not_asked_for_again),
         case!(reconnects::a_transaction_in_flight_is_uncertain).both_layers(),
         case!(reconnects::a_transaction_waits_for_a_connection),
         case!(reconnects::a_monitor_and_a_lock_wait_for_a_connection),
@@ -312,6 +313,36 @@ async fn a_lock_is_asked_for_again(fixture: Fixture) {
     let taken = other.lock(&fixture.lock_name()).await.unwrap();
     assert!(taken.wait_owned(soon()).await);
     assert_eq!(handle.state(), LockState::Disconnected);
+}
+
+async fn a_monitor_that_was_given_up_is_not_asked_for_again(fixture: Fixture) {
+    let proxy = fixture.proxy().await;
+    let database = behind(&fixture, &proxy).await;
+    let kept = database
+        .monitor(&[MonitorTable::new("Counter")])
+        .await
+        .unwrap();
+    let canceled = database
+        .monitor(&[MonitorTable::new("Thing")])
+        .await
+        .unwrap();
+    let handle = canceled.clone();
+    canceled.cancel().await.unwrap();
+    let dropped = database
+        .monitor(&[MonitorTable::new("Part")])
+        .await
+        .unwrap();
+    drop(dropped);
+    for round in 2..4 {
+        let session = database.status().session;
+        proxy.cut();
+        reconnected(&database, session).await;
+        let asked =
+            ["Counter", "Thing", "Part"].map(|table| proxy.count("monitor_cond_since", table));
+        assert_eq!(asked, [round, 1, 1]);
+    }
+    assert!(kept.is_live());
+    assert!(matches!(handle.ended(), Some(MonitorEnded::Dropped)));
 }
 
 fn hanging() -> Transaction {
