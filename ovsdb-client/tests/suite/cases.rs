@@ -2,10 +2,12 @@
 
 mod conditions;
 mod failover;
+mod failures;
 mod files;
 mod indexes;
 mod locks;
 mod monitors;
+mod outages;
 mod properties;
 mod random;
 mod reconnects;
@@ -22,6 +24,7 @@ pub(crate) fn all() -> Vec<Case> {
     [
         sessions::cases(),
         transactions::cases(),
+        failures::cases(),
         waits::cases(),
         monitors::cases(),
         conditions::cases(),
@@ -30,6 +33,7 @@ pub(crate) fn all() -> Vec<Case> {
         properties::cases(),
         locks::cases(),
         reconnects::cases(),
+        outages::cases(),
         failover::cases(),
         servers::cases(),
         files::cases(),

@@ -1,16 +1,18 @@
 //! What holds after any series of transactions.
 
 use ovsdb_client::value::Row;
-use ovsdb_client::{MonitorTable, Schema, Transaction};
+use ovsdb_client::{Condition, MonitorTable, Schema, Transaction};
 
 use crate::case::{Case, Fixture, case};
 use crate::cases::properties;
 use crate::cases::random::Random;
+use crate::cases::reconnects::{ballast, behind, disconnected, reconnected};
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case!(
-        properties::differences_add_up_to_what_a_new_monitor_and_a_select_see
-    )]
+    vec![
+        case!(properties::differences_add_up_to_what_a_new_monitor_and_a_select_see),
+        case!(properties::a_resumed_monitor_shows_what_a_new_one_does),
+    ]
 }
 
 async fn differences_add_up_to_what_a_new_monitor_and_a_select_see(fixture: Fixture) {
@@ -36,6 +38,47 @@ async fn differences_add_up_to_what_a_new_monitor_and_a_select_see(fixture: Fixt
             assert!(shown.eq(selected), "{table}: {blame}");
         }
     }
+}
+
+async fn a_resumed_monitor_shows_what_a_new_one_does(fixture: Fixture) {
+    let other = fixture.client().await;
+    ballast(&fixture, &other).await;
+    let proxy = fixture.proxy().await;
+    let database = behind(&fixture, &proxy).await;
+    let all = [MonitorTable::new("Thing"), MonitorTable::new("Part")];
+    // Rows come in and go out while nobody looks.
+    let some = [MonitorTable::new("Thing")
+        .condition(Condition::gt("number", 1))
+        .condition(Condition::eq("flag", true))];
+    let (all_followed, some_followed) = (
+        database.monitor(&all).await.unwrap(),
+        database.monitor(&some).await.unwrap(),
+    );
+    let mut random = Random::new();
+    for round in 0..12 {
+        let session = database.status().session;
+        proxy.close();
+        disconnected(&database).await;
+        for _ in 0..4 {
+            random.step(&fixture, &other).await;
+        }
+        proxy.open();
+        reconnected(&database, session).await;
+        let blame = random.blame(round);
+        for (tables, followed) in [(&all[..], &all_followed), (&some, &some_followed)] {
+            let fresh = other.monitor(&fixture.name, tables).await.unwrap();
+            let (fresh, followed) = (fresh.snapshot(), followed.snapshot());
+            for table in fresh.tables() {
+                assert!(
+                    followed.rows(table).eq(fresh.rows(table)),
+                    "{table}: {blame}"
+                );
+            }
+        }
+    }
+    let resumed = if fixture.backend.resumes() { 12 } else { 0 };
+    assert_eq!(all_followed.statistics().resumed, resumed);
+    assert_eq!(some_followed.statistics().resumed, resumed);
 }
 
 /// A row of a select in the form in which monitors show it.

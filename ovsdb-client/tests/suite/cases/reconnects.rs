@@ -1,15 +1,12 @@
-//! A database whose connection is lost and made again.
+//! Monitors of a database whose connection is lost and made again.
 
-use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ovsdb_client::value::Row;
 use ovsdb_client::{
-    CallError, Client, Condition, Database, Event, LockState, MonitorEnded, MonitorError,
-    MonitorTable, Remote, Subscription, TransactError, TransactErrorKind, Transaction, Until,
+    Client, Condition, Database, Event, MonitorEnded, MonitorError, MonitorTable, Subscription,
+    Transaction,
 };
-use tokio::time::Instant;
 
 use crate::case::{Case, Fixture, case, soon};
 use crate::cases::monitors::{insert, names};
@@ -24,30 +21,23 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(reconnects::conditions_may_change_without_a_connection),
         case!(reconnects::conditions_may_change_during_a_reconnection),
         case!(reconnects::conditions_may_turn_out_to_be_wrong),
-        case!(reconnects::a_lock_is_asked_for_again),
         case!(reconnects::a_monitor_that_was_given_up_is_not_asked_for_again),
-        case!(reconnects::a_transaction_in_flight_is_uncertain).both_layers(),
-        case!(reconnects::a_transaction_waits_for_a_connection),
-        case!(reconnects::a_monitor_and_a_lock_wait_for_a_connection),
-        case!(reconnects::a_server_that_drops_its_clients_is_not_stormed),
-        case!(reconnects::nobody_at_all_is_an_error_with_reasons),
-        case!(reconnects::everything_survives_the_death_of_all_servers).own_servers(),
     ]
 }
 
 /// A database behind a proxy, which may be any member of a cluster.
-async fn behind(fixture: &Fixture, proxy: &Proxy) -> Database {
+pub(super) async fn behind(fixture: &Fixture, proxy: &Proxy) -> Database {
     let builder = fixture.builder_at(proxy.remote()).leader_only(false);
     builder.open().await.unwrap()
 }
 
-async fn disconnected(database: &Database) {
+pub(super) async fn disconnected(database: &Database) {
     let none = database.wait_status(soon(), |status| status.connected.is_none().then_some(()));
     none.await.unwrap();
 }
 
 /// Waits for a connection other than the one of a session.
-async fn reconnected(database: &Database, session: u64) {
+pub(super) async fn reconnected(database: &Database, session: u64) {
     let newer = database.wait_status(soon(), |status| {
         (status.session > session && status.connected.is_some()).then_some(())
     });
@@ -55,7 +45,7 @@ async fn reconnected(database: &Database, session: u64) {
 }
 
 /// The changes that are here, as `-old` and `+new` names and numbers.
-fn changes(subscription: &mut Subscription) -> Vec<String> {
+pub(super) fn changes(subscription: &mut Subscription) -> Vec<String> {
     let mut seen = Vec::new();
     while let Some(event) = subscription.try_next() {
         let Event::Changes(change) = event else {
@@ -74,18 +64,17 @@ fn changes(subscription: &mut Subscription) -> Vec<String> {
     seen
 }
 
-/// Rows for the sake of their size: a server remembers no more than its database is large
-/// (`ovsdb_txn_history_run` of `ovsdb/transaction.c`).
-async fn ballast(fixture: &Fixture, client: &Client) {
+/// A row for the sake of its size: a server forgets the oldest transactions when the rows that they
+/// changed are larger than its database (`ovsdb_txn_history_run` of `ovsdb/transaction.c`).
+pub(super) async fn ballast(fixture: &Fixture, client: &Client) {
+    let numbers: Vec<i64> = (0..1000).collect();
+    let row = Row::new().set("name", "ballast").set("number", 1);
     let mut txn = Transaction::new();
-    let row = Row::new().set("numbers", (0..1000).collect::<Vec<i64>>());
-    let ballast = txn.insert("Part", Row::new());
-    txn.insert(
-        "Thing",
-        row.set("name", "ballast")
-            .set("parts", ballast)
-            .set("number", 1),
-    );
+    txn.insert("Thing", row.set("numbers", numbers));
+    client.transact(&fixture.name, txn).await.unwrap();
+    // That one is soon forgotten for its size, so nobody should have to resume after it.
+    let mut txn = Transaction::new();
+    txn.insert("Counter", Row::new());
     client.transact(&fixture.name, txn).await.unwrap();
 }
 
@@ -285,36 +274,6 @@ async fn conditions_may_change_during_a_reconnection(fixture: Fixture) {
     assert_eq!(names(&monitor), ["thing 2", "thing 3"]);
 }
 
-async fn a_lock_is_asked_for_again(fixture: Fixture) {
-    let proxy = fixture.proxy().await;
-    let database = behind(&fixture, &proxy).await;
-    let lock = database.lock(&fixture.lock_name()).await.unwrap();
-    assert!(lock.wait_owned(soon()).await);
-    let session = database.status().session;
-    proxy.close();
-    assert_eq!(
-        lock.changed(LockState::Owned).await,
-        LockState::Disconnected
-    );
-    proxy.open();
-    reconnected(&database, session).await;
-    assert!(lock.wait_owned(soon()).await);
-    let mut txn = Transaction::new();
-    txn.assert_lock(fixture.lock_name());
-    database.transact(txn).await.unwrap();
-
-    // What was given back is not asked for again, whoever holds a handle on it still.
-    let handle = lock.clone();
-    lock.unlock().await.unwrap();
-    let session = database.status().session;
-    proxy.cut();
-    reconnected(&database, session).await;
-    let other = database.client().unwrap();
-    let taken = other.lock(&fixture.lock_name()).await.unwrap();
-    assert!(taken.wait_owned(soon()).await);
-    assert_eq!(handle.state(), LockState::Disconnected);
-}
-
 async fn a_monitor_that_was_given_up_is_not_asked_for_again(fixture: Fixture) {
     let proxy = fixture.proxy().await;
     let database = behind(&fixture, &proxy).await;
@@ -343,162 +302,4 @@ async fn a_monitor_that_was_given_up_is_not_asked_for_again(fixture: Fixture) {
     }
     assert!(kept.is_live());
     assert!(matches!(handle.ended(), Some(MonitorEnded::Dropped)));
-}
-
-fn hanging() -> Transaction {
-    let mut txn = Transaction::new();
-    let never = [Row::new().set("name", "never")];
-    let minute = Duration::from_secs(60);
-    txn.wait("Thing", [], ["name"], Until::Equal, never, minute);
-    txn.insert("Thing", Row::new().set("name", "late"));
-    txn
-}
-
-async fn a_transaction_in_flight_is_uncertain(fixture: Fixture) {
-    let proxy = fixture.proxy().await;
-    let database = behind(&fixture, &proxy).await;
-    let client = database.client().unwrap();
-    let session = database.status().session;
-    let cut = async {
-        // The server has the transaction when it answers what came after.
-        client.echo().await.unwrap();
-        proxy.cut();
-    };
-    let (outcome, ()) = tokio::join!(database.transact(hanging()), cut);
-    let failure = outcome.unwrap_err();
-    assert_eq!(failure.kind(), TransactErrorKind::Undecided);
-    match failure {
-        TransactError::Uncertain {
-            source: CallError::Disconnected { .. },
-        } => {}
-        other => panic!("{other:?}"),
-    }
-    reconnected(&database, session).await;
-    database.transact(Transaction::new()).await.unwrap();
-}
-
-async fn a_transaction_waits_for_a_connection(fixture: Fixture) {
-    let proxy = fixture.proxy().await;
-    let database = behind(&fixture, &proxy).await;
-    let monitor = database
-        .monitor(&[MonitorTable::new("Thing")])
-        .await
-        .unwrap();
-    proxy.close();
-    disconnected(&database).await;
-    let mut txn = Transaction::new();
-    txn.insert("Thing", Row::new().set("name", "patient"));
-    let open = async { proxy.open() };
-    let (outcome, ()) = tokio::join!(database.transact(txn), open);
-    outcome.unwrap();
-    assert_eq!(names(&monitor), ["patient"]);
-
-    // Not for ever; and a transaction that was never sent is not uncertain.
-    let hasty = fixture.builder_at(proxy.remote()).leader_only(false);
-    let hasty = hasty
-        .deadline(Duration::from_millis(300))
-        .open()
-        .await
-        .unwrap();
-    proxy.close();
-    disconnected(&hasty).await;
-    let failure = hasty.transact(Transaction::new()).await.unwrap_err();
-    assert_ne!(failure.kind(), TransactErrorKind::Undecided);
-    assert!(matches!(failure, TransactError::Call { .. }), "{failure:?}");
-}
-
-async fn a_monitor_and_a_lock_wait_for_a_connection(fixture: Fixture) {
-    let other = fixture.client().await;
-    insert(&fixture, &other, "there", 1).await;
-    let proxy = fixture.proxy().await;
-    proxy.close();
-    let database = fixture
-        .builder_at(proxy.remote())
-        .leader_only(false)
-        .start();
-    let things = [MonitorTable::new("Thing")];
-    let name = fixture.lock_name();
-    let open = async { proxy.open() };
-    let (monitor, lock, ()) = tokio::join!(database.monitor(&things), database.lock(&name), open);
-    assert_eq!(names(&monitor.unwrap()), ["there"]);
-    assert!(lock.unwrap().wait_owned(soon()).await);
-}
-
-/// Every session begins well and ends at once.
-async fn a_server_that_drops_its_clients_is_not_stormed(fixture: Fixture) {
-    let proxy = fixture.proxy().await;
-    let pause = Duration::from_millis(100);
-    let builder = fixture.builder_at(proxy.remote()).leader_only(false);
-    let database = builder.backoff(pause, pause).open().await.unwrap();
-    let began = Instant::now();
-    const SESSIONS: u32 = 5;
-    for _ in 0..SESSIONS {
-        let session = database.status().session;
-        proxy.cut();
-        reconnected(&database, session).await;
-    }
-    // Up to a quarter is taken off of each pause; the first end came after a while, perhaps.
-    let shortest = (SESSIONS - 1) * pause.mul_f64(0.75);
-    assert!(began.elapsed() >= shortest, "{:?}", began.elapsed());
-}
-
-async fn nobody_at_all_is_an_error_with_reasons(fixture: Fixture) {
-    let nowhere = fixture.servers.path(&format!("{}.nobody", fixture.name));
-    let began = Instant::now();
-    let builder = fixture.builder_at(Remote::Unix(nowhere.clone()));
-    let deadline = Duration::from_millis(300);
-    let failure = builder.deadline(deadline).open().await.unwrap_err();
-    assert!(began.elapsed() >= deadline);
-    let first: &dyn Error = &failure;
-    let chain = std::iter::successors(Some(first), |&error| error.source());
-    let chain: Vec<_> = chain.map(ToString::to_string).collect();
-    let [database, session, connection, system] = &chain[..] else {
-        panic!("{chain:?}")
-    };
-    assert!(database.starts_with(&format!(
-        "database {} has no connection after",
-        fixture.name
-    )));
-    assert_eq!(session, "no connection");
-    assert_eq!(
-        *connection,
-        format!("cannot connect to unix:{}", nowhere.display())
-    );
-    assert!(system.starts_with("No such file"), "{system}");
-}
-
-/// Real servers lose what they had in memory, and show what they had on disk.
-async fn everything_survives_the_death_of_all_servers(fixture: Fixture) {
-    let database = fixture.open().await;
-    let monitor = database
-        .monitor(&[MonitorTable::new("Thing")])
-        .await
-        .unwrap();
-    let lock = database.lock(&fixture.lock_name()).await.unwrap();
-    let mut txn = Transaction::new();
-    txn.insert("Thing", Row::new().set("name", "durable"));
-    txn.commit(true);
-    database.transact(txn).await.unwrap();
-    let (_, mut seen) = monitor.subscribe();
-    let client = database.client().unwrap();
-    let session = database.status().session;
-    let kill = async {
-        client.echo().await.unwrap();
-        fixture.servers.kill();
-    };
-    let (outcome, ()) = tokio::join!(database.transact(hanging()), kill);
-    assert_eq!(outcome.unwrap_err().kind(), TransactErrorKind::Undecided);
-    disconnected(&database).await;
-    assert_eq!(names(&monitor), ["durable"]);
-    assert_eq!(lock.state(), LockState::Disconnected);
-
-    fixture.servers.restart().await;
-    reconnected(&database, session).await;
-    assert_eq!(changes(&mut seen), [""; 0], "nothing has changed");
-    assert!(lock.wait_owned(soon()).await);
-    let mut txn = Transaction::new();
-    txn.insert("Thing", Row::new().set("name", "after"));
-    database.transact(txn).await.unwrap();
-    assert_eq!(names(&monitor), ["after", "durable"]);
-    assert_eq!(changes(&mut seen), ["+after 0"]);
 }
