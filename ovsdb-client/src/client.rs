@@ -215,9 +215,11 @@ impl Client {
         self.connection.wire.fate.cause().is_none()
     }
 
-    /// Ends the connection for all its handles, with this reason.
+    /// Ends the connection for all its handles, with this reason. When it returns its monitors and
+    /// locks know, and nothing reaches them from it any more, whatever it is still reading.
     pub(crate) fn disconnect(&self, cause: Disconnect) {
-        self.connection.wire.fate.seal(cause);
+        let Wire { fate, routes, .. } = &self.connection.wire;
+        routes.close(&fate.seal(cause));
     }
 
     /// The parts that monitors and locks attach to.

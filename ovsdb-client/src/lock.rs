@@ -1,5 +1,6 @@
 //! Locks: a name that one client at a time owns (RFC 7047 §4.1.8 to §4.1.10).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Deserialize;
@@ -28,6 +29,8 @@ struct Inner {
     source: Source,
     ownership: Ownership,
     route: Mutex<Option<Route>>,
+    /// Whether it was given back, so that no later session asks for it.
+    given_back: AtomicBool,
 }
 
 /// Why a lock was not even asked for.
@@ -92,6 +95,7 @@ impl Lock {
             source,
             ownership: Ownership::new(),
             route: Mutex::new(None),
+            given_back: AtomicBool::new(false),
         }))
     }
 
@@ -157,6 +161,7 @@ impl Lock {
     /// [`CallError`], as for every call; the lock is gone all the same, unless the server did not
     /// get to know.
     pub async fn unlock(self) -> Result<(), CallError> {
+        self.0.given_back.store(true, Ordering::Relaxed);
         self.0.ownership.lost();
         let route = self.route().take();
         if let (Some(client), Some(route)) = (self.0.source.current(), route) {
@@ -175,13 +180,14 @@ impl Lock {
     }
 }
 
-/// A handle that does not keep the lock.
+/// A handle that does not keep the lock, and is empty once it was given back.
 #[derive(Debug, Clone)]
 pub(crate) struct WeakLock(std::sync::Weak<Inner>);
 
 impl WeakLock {
     pub(crate) fn upgrade(&self) -> Option<Lock> {
-        self.0.upgrade().map(Lock)
+        let wanted = |inner: &Arc<Inner>| !inner.given_back.load(Ordering::Relaxed);
+        self.0.upgrade().filter(wanted).map(Lock)
     }
 }
 

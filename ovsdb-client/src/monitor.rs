@@ -400,13 +400,14 @@ impl Monitor {
     }
 }
 
-/// A handle that does not keep the monitor alive.
+/// A handle that does not keep the monitor alive, and is empty once it has ended.
 #[derive(Debug, Clone)]
 pub(crate) struct WeakMonitor(std::sync::Weak<Inner>);
 
 impl WeakMonitor {
     pub(crate) fn upgrade(&self) -> Option<Monitor> {
-        self.0.upgrade().map(Monitor)
+        let monitor = self.0.upgrade().map(Monitor);
+        monitor.filter(|monitor| monitor.ended().is_none())
     }
 }
 

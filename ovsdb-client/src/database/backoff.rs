@@ -23,6 +23,11 @@ impl Backoff {
         }
     }
 
+    /// The pause before the second round.
+    pub(super) fn shortest(&self) -> Duration {
+        self.shortest
+    }
+
     /// The pause before the next round.
     pub(super) fn pause(&mut self) -> Duration {
         let pause = self.next;

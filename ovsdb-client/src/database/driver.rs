@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::builder::{DatabaseBuilder, Endpoint};
@@ -133,8 +135,15 @@ impl Driver {
                 drop(tokio::time::timeout(pause, never).await);
             }
             attempts += 1;
-            let failure = match self.session(&mut attempts).await {
-                Ok(cause) => SessionError::Ended { source: cause },
+            let failure = match self.session().await {
+                Ok((cause, lasted)) => {
+                    // A server that takes clients on and drops them at once is no success.
+                    if lasted > self.backoff.shortest() {
+                        attempts = 0;
+                        self.backoff.reset();
+                    }
+                    SessionError::Ended { source: cause }
+                }
                 Err(failure) => failure,
             };
             tracing::debug!(%failure, database = self.demands.database, "no session");
@@ -146,8 +155,8 @@ impl Driver {
         }
     }
 
-    /// Connects once, and serves until the session ends. Zeroes `attempts` when it has begun.
-    async fn session(&mut self, attempts: &mut usize) -> Result<Disconnect, SessionError> {
+    /// Connects once, and serves until the session ends. Returns why it did, and how long it lasted.
+    async fn session(&mut self) -> Result<(Disconnect, Duration), SessionError> {
         let (client, remote) = self.connect().await?;
         // Whatever ends this function ends the connection too, so that nothing of it can come late.
         let client = Ended(client);
@@ -156,8 +165,7 @@ impl Driver {
         let served = self.wait_fit(&client.0, &server).await?;
         let schema = Arc::new(client.0.get_schema(&self.demands.database).await?);
         self.resume(&client.0, &schema).await?;
-        *attempts = 0;
-        self.backoff.reset();
+        let began = Instant::now();
         self.current.send_replace(Some(client.0.clone()));
         self.status.send_modify(|status| {
             status.session = self.session;
@@ -165,7 +173,8 @@ impl Driver {
             status.schema = Some(Arc::clone(&schema));
             status.failure = None;
         });
-        Ok(self.serve(&client.0, &server, &served, &schema).await)
+        let cause = self.serve(&client.0, &server, &served, &schema).await;
+        Ok((cause, began.elapsed()))
     }
 
     async fn connect(&mut self) -> Result<(Client, String), SessionError> {
@@ -268,7 +277,9 @@ impl Driver {
                 cause = client.closed() => return cause,
                 () = server_changed => {}
                 Some(Trouble { session, reason }) = self.troubles.recv() => {
-                    if session == self.session {
+                    // Of a lost connection the connection itself says more.
+                    let lost = matches!(reason, MonitorEnded::Disconnected { .. });
+                    if session == self.session && !lost {
                         return Disconnect::Left { reason: reason.to_string() };
                     }
                 }

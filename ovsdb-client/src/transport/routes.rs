@@ -108,7 +108,7 @@ impl Routes {
     }
 
     /// Tells everybody that nothing will come any more.
-    pub(super) fn close(&self, cause: &Disconnect) {
+    pub(crate) fn close(&self, cause: &Disconnect) {
         let targets = std::mem::take(&mut *self.targets());
         for Feed { replica, session } in targets.monitors.into_values() {
             let source = cause.clone();

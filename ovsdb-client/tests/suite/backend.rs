@@ -58,7 +58,7 @@ pub(crate) struct Servers {
 #[derive(Debug)]
 enum Kind {
     Standalone(Server),
-    Cluster([Server; 3]),
+    Cluster(Vec<Server>),
     InProcess(InProcess),
 }
 
@@ -72,7 +72,8 @@ impl Servers {
                 Kind::Standalone(server.remote_option("ptcp:0:127.0.0.1"))
             }
             Backend::Cluster => {
-                Kind::Cluster(["s0", "s1", "s2"].map(|name| Server::new(directory.path(), name)))
+                let servers = ["s0", "s1", "s2"].map(|name| Server::new(directory.path(), name));
+                Kind::Cluster(servers.into())
             }
             Backend::InProcess => {
                 let server = InProcess::new();
@@ -155,8 +156,9 @@ impl Servers {
     pub(crate) fn remotes(&self) -> Remotes {
         match &self.kind {
             Kind::Standalone(server) => server.remote().into(),
-            Kind::Cluster([first, others @ ..]) => {
-                Remotes::new(first.remote(), others.iter().map(Server::remote))
+            Kind::Cluster(servers) => {
+                let mut remotes = servers.iter().map(Server::remote);
+                Remotes::new(remotes.next().unwrap(), remotes)
             }
             Kind::InProcess(_) => Remote::Unix(self.path("s0.sock")).into(),
         }

@@ -38,6 +38,8 @@ struct Rules {
     unknown: Vec<String>,
     /// The request after which the server falls silent.
     hold_after: Option<(String, String)>,
+    /// Methods and parameters of all requests so far.
+    requests: Vec<(String, String)>,
 }
 
 impl Proxy {
@@ -89,6 +91,13 @@ impl Proxy {
         held.wait_for(|held| *held).await.unwrap();
     }
 
+    /// How often a method was called with these words among the parameters.
+    pub(crate) fn count(&self, method: &str, words: &str) -> usize {
+        let rules = self.shared.rules();
+        let asked = |(asked, params): &&(String, String)| asked == method && params.contains(words);
+        rules.requests.iter().filter(asked).count()
+    }
+
     /// Lets the server speak again.
     pub(crate) fn release(&self) {
         self.shared.held.send_replace(false);
@@ -125,13 +134,14 @@ impl Shared {
             let answer = json!({"id": message["id"], "result": null, "error": "unknown method"});
             return Some(answer.to_string().into_bytes());
         }
-        let holds = |(held, words): &(String, String)| {
-            held == method && message["params"].to_string().contains(words)
-        };
+        let request = (method.to_owned(), message["params"].to_string());
+        let (method, params) = &request;
+        let holds = |(held, words): &(String, String)| held == method && params.contains(words);
         if rules.hold_after.as_ref().is_some_and(holds) {
             rules.hold_after = None;
             self.held.send_replace(true);
         }
+        rules.requests.push(request);
         None
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn names(monitor: &Monitor) -> Vec<String> {
 }
 
 async fn what_a_transaction_did_is_seen_when_it_returns(fixture: Fixture) {
-    const ROUNDS: i64 = 150;
+    const ROUNDS: i64 = 100;
     let (client, other) = (fixture.client().await, fixture.client().await);
     let monitor = fixture.things(&client).await;
     let writing = async {

@@ -25,9 +25,11 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(reconnects::conditions_may_change_during_a_reconnection),
         case!(reconnects::conditions_may_turn_out_to_be_wrong),
         case!(reconnects::a_lock_is_asked_for_again),
+        case!(reconnects::a_monitor_that_was_given_up_is_not_asked_for_again),
         case!(reconnects::a_transaction_in_flight_is_uncertain).both_layers(),
         case!(reconnects::a_transaction_waits_for_a_connection),
         case!(reconnects::a_monitor_and_a_lock_wait_for_a_connection),
+        case!(reconnects::a_server_that_drops_its_clients_is_not_stormed),
         case!(reconnects::nobody_at_all_is_an_error_with_reasons),
         case!(reconnects::everything_survives_the_death_of_all_servers).own_servers(),
     ]
@@ -301,7 +303,8 @@ async fn a_lock_is_asked_for_again(fixture: Fixture) {
     txn.assert_lock(fixture.lock_name());
     database.transact(txn).await.unwrap();
 
-    // What was given back is not asked for again.
+    // What was given back is not asked for again, whoever holds a handle on it still.
+    let handle = lock.clone();
     lock.unlock().await.unwrap();
     let session = database.status().session;
     proxy.cut();
@@ -309,6 +312,37 @@ async fn a_lock_is_asked_for_again(fixture: Fixture) {
     let other = database.client().unwrap();
     let taken = other.lock(&fixture.lock_name()).await.unwrap();
     assert!(taken.wait_owned(soon()).await);
+    assert_eq!(handle.state(), LockState::Disconnected);
+}
+
+async fn a_monitor_that_was_given_up_is_not_asked_for_again(fixture: Fixture) {
+    let proxy = fixture.proxy().await;
+    let database = behind(&fixture, &proxy).await;
+    let kept = database
+        .monitor(&[MonitorTable::new("Counter")])
+        .await
+        .unwrap();
+    let canceled = database
+        .monitor(&[MonitorTable::new("Thing")])
+        .await
+        .unwrap();
+    let handle = canceled.clone();
+    canceled.cancel().await.unwrap();
+    let dropped = database
+        .monitor(&[MonitorTable::new("Part")])
+        .await
+        .unwrap();
+    drop(dropped);
+    for round in 2..4 {
+        let session = database.status().session;
+        proxy.cut();
+        reconnected(&database, session).await;
+        let asked =
+            ["Counter", "Thing", "Part"].map(|table| proxy.count("monitor_cond_since", table));
+        assert_eq!(asked, [round, 1, 1]);
+    }
+    assert!(kept.is_live());
+    assert!(matches!(handle.ended(), Some(MonitorEnded::Dropped)));
 }
 
 fn hanging() -> Transaction {
@@ -388,6 +422,24 @@ async fn a_monitor_and_a_lock_wait_for_a_connection(fixture: Fixture) {
     let (monitor, lock, ()) = tokio::join!(database.monitor(&things), database.lock(&name), open);
     assert_eq!(names(&monitor.unwrap()), ["there"]);
     assert!(lock.unwrap().wait_owned(soon()).await);
+}
+
+/// Every session begins well and ends at once.
+async fn a_server_that_drops_its_clients_is_not_stormed(fixture: Fixture) {
+    let proxy = fixture.proxy().await;
+    let pause = Duration::from_millis(100);
+    let builder = fixture.builder_at(proxy.remote()).leader_only(false);
+    let database = builder.backoff(pause, pause).open().await.unwrap();
+    let began = Instant::now();
+    const SESSIONS: u32 = 5;
+    for _ in 0..SESSIONS {
+        let session = database.status().session;
+        proxy.cut();
+        reconnected(&database, session).await;
+    }
+    // Up to a quarter is taken off of each pause; the first end came after a while, perhaps.
+    let shortest = (SESSIONS - 1) * pause.mul_f64(0.75);
+    assert!(began.elapsed() >= shortest, "{:?}", began.elapsed());
 }
 
 async fn nobody_at_all_is_an_error_with_reasons(fixture: Fixture) {
