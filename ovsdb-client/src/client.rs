@@ -4,6 +4,7 @@ mod builder;
 mod rpc;
 mod source;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,13 +43,21 @@ pub(crate) use source::{Current, Source};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     connection: Arc<Connection>,
     deadline: Duration,
 }
 
-#[derive(Debug)]
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("deadline", &self.deadline)
+            .field("ended", &self.connection.wire.fate.cause())
+            .finish_non_exhaustive()
+    }
+}
+
 struct Connection {
     rpc: Rpc,
     wire: Wire,

@@ -15,6 +15,7 @@ mod subscription;
 mod update;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,10 +34,20 @@ pub use update::Protocol;
 use update::{Initial, Updates};
 
 /// The reading and the feeding end of the rows of one monitor.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Replica(Arc<Inner>);
 
-#[derive(Debug)]
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("Replica")
+            .field("session", &state.session)
+            .field("stage", &state.stage)
+            .field("snapshot", &state.snapshot)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     state: Mutex<State>,
     /// Version of the newest snapshot; closed never, changed once more when the monitor ends.
@@ -46,7 +57,6 @@ struct Inner {
     trouble: Option<mpsc::UnboundedSender<Trouble>>,
 }
 
-#[derive(Debug)]
 struct State {
     snapshot: Snapshot,
     layouts: Arc<Layouts>,

@@ -113,24 +113,6 @@ pub enum AddError {
         /// Name of the database.
         name: String,
     },
-    /// A column refers to a table that is not in the schema.
-    #[error("column {column} of table {table} refers to table {target}, which is not there")]
-    UnknownTable {
-        /// The table with the column.
-        table: String,
-        /// The column.
-        column: String,
-        /// The table that it refers to.
-        target: String,
-    },
-    /// An index names a column that is not in its table.
-    #[error("an index of table {table} names column {column}, which is not there")]
-    UnknownColumn {
-        /// The table.
-        table: String,
-        /// The column.
-        column: String,
-    },
 }
 
 impl Default for Server {
@@ -158,7 +140,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`AddError`], when the name is taken or the schema contradicts itself.
+    /// [`AddError`], when the name is taken.
     pub fn add(&self, schema: Schema) -> Result<(), AddError> {
         self.0.hub().add(schema, false)
     }

@@ -1,6 +1,7 @@
 //! What a monitor follows.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,7 +11,8 @@ use crate::replica::{IndexKey, Layout, Layouts};
 use crate::schema::Schema;
 use crate::transaction::Condition;
 
-/// A table to follow: all its columns and rows, unless restricted.
+/// A table to follow: all its columns and rows, unless restricted. Of several for one table the
+/// columns, and the rows, of all of them are followed.
 ///
 /// ```
 /// # use ovsdb_client::{Condition, MonitorTable};
@@ -97,15 +99,16 @@ impl MonitorTable {
     }
 }
 
-/// What is asked of the server: one or more requests per table.
+/// What is asked of the server: one request per table. It takes several only for different columns,
+/// and then leaves it to chance whose conditions count.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(super) struct MonitorRequests(BTreeMap<String, Vec<MonitorRequest>>);
+pub(super) struct MonitorRequests(BTreeMap<String, [MonitorRequest; 1]>);
 
 #[derive(Debug, Serialize)]
 struct MonitorRequest {
     /// Always listed: left out, the server adds the `_version` of each row.
-    columns: Vec<String>,
+    columns: BTreeSet<String>,
     #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
     conditions: Vec<Condition>,
 }
@@ -116,7 +119,7 @@ impl MonitorRequests {
         schema: &Schema,
         tables: &[MonitorTable],
     ) -> Result<(Self, Layouts), MonitorError> {
-        let mut requests: BTreeMap<String, Vec<MonitorRequest>> = BTreeMap::new();
+        let mut requests: BTreeMap<String, [MonitorRequest; 1]> = BTreeMap::new();
         let mut columns: BTreeMap<&str, BTreeMap<_, _>> = BTreeMap::new();
         for wanted in tables {
             let name = &wanted.table;
@@ -134,13 +137,9 @@ impl MonitorRequests {
                 None => table.columns().map(|(name, _)| name).collect(),
             };
             let types = columns.entry(name).or_default();
-            let mut present = Vec::new();
             for column in names {
                 match table.column(column) {
-                    Some(known) => {
-                        types.insert(column, known.column_type());
-                        present.push(column.to_owned());
-                    }
+                    Some(known) => drop(types.insert(column, known.column_type())),
                     None if wanted.optional => {}
                     None => {
                         return Err(MonitorError::UnknownColumn {
@@ -151,13 +150,20 @@ impl MonitorRequests {
                     }
                 }
             }
-            requests
-                .entry(name.clone())
-                .or_default()
-                .push(MonitorRequest {
-                    columns: present,
-                    conditions: wanted.conditions.clone(),
-                });
+            let present = types.keys().map(|&column| column.to_owned()).collect();
+            match requests.entry(name.clone()) {
+                Entry::Vacant(entry) => {
+                    entry.insert([MonitorRequest {
+                        columns: present,
+                        conditions: wanted.conditions.clone(),
+                    }]);
+                }
+                Entry::Occupied(mut entry) => {
+                    let [request] = entry.get_mut();
+                    request.columns = present;
+                    request.admit(&wanted.conditions);
+                }
+            }
         }
         let layouts = columns.into_iter().map(|(name, columns)| {
             let of_schema = schema
@@ -199,6 +205,17 @@ impl MonitorRequests {
     }
 }
 
+impl MonitorRequest {
+    /// Lets in the rows of another request as well; no conditions let in all.
+    fn admit(&mut self, conditions: &[Condition]) {
+        if conditions.is_empty() {
+            self.conditions.clear();
+        } else if !self.conditions.is_empty() {
+            self.conditions.extend_from_slice(conditions);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,18 +229,38 @@ mod tests {
     }
 
     #[test]
-    fn requests_list_their_columns() {
-        let tables = [
-            MonitorTable::new("Cat").condition(Condition::eq("age", 1)),
-            MonitorTable::new("Cat").columns(["name"]),
+    fn a_request_lists_its_columns_and_lets_in_the_rows_of_all_that_ask() {
+        let cat = || MonitorTable::new("Cat");
+        let old = || cat().columns(["age"]).condition(Condition::ge("age", 9));
+        let tom = || {
+            cat()
+                .columns(["name"])
+                .condition(Condition::eq("name", "Tom"))
+        };
+        let cases = [
+            (
+                vec![old()],
+                r#"{"Cat":[{"columns":["age"],"where":[["age",">=",9]]}]}"#,
+            ),
+            (
+                vec![old(), tom()],
+                r#"{"Cat":[{"columns":["age","name"],"where":[["age",">=",9],["name","==","Tom"]]}]}"#,
+            ),
+            (
+                vec![old(), cat()],
+                r#"{"Cat":[{"columns":["age","name"]}]}"#,
+            ),
+            (
+                vec![cat(), old()],
+                r#"{"Cat":[{"columns":["age","name"]}]}"#,
+            ),
         ];
-        let (requests, layouts) = MonitorRequests::plan(&schema(), &tables).unwrap();
-        assert_eq!(
-            serde_json::to_string(&requests).unwrap(),
-            r#"{"Cat":[{"columns":["age","name"],"where":[["age","==",1]]},{"columns":["name"]}]}"#
-        );
-        assert_eq!(layouts.len(), 1);
-        assert!(requests.have_conditions());
+        for (tables, wanted) in cases {
+            let (requests, layouts) = MonitorRequests::plan(&schema(), &tables).unwrap();
+            assert_eq!(serde_json::to_string(&requests).unwrap(), wanted);
+            assert_eq!(layouts.len(), 1);
+            assert_eq!(requests.have_conditions(), wanted.contains("where"));
+        }
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(crate) struct Layout {
     pub(super) names: ColumnNames,
     /// One for each name.
     pub(super) types: Vec<ColumnType>,
+    /// One for each name: the value where none was sent.
+    defaults: Vec<Datum>,
     /// What may be looked up: the schema's indexes and those that were asked for.
     pub(super) indexes: Vec<IndexKey>,
 }
@@ -41,9 +43,11 @@ impl Layout {
         indexes: impl IntoIterator<Item = IndexKey>,
     ) -> Self {
         let names: Vec<Arc<str>> = columns.keys().map(|&name| name.into()).collect();
+        let types: Vec<_> = columns.into_values().cloned().collect();
         let mut layout = Self {
             names: Arc::new(names),
-            types: columns.into_values().cloned().collect(),
+            defaults: types.iter().map(ColumnType::default_datum).collect(),
+            types,
             indexes: Vec::new(),
         };
         for index in indexes {
@@ -69,7 +73,7 @@ impl Layout {
 
     /// A row of the columns that were sent; the others hold their defaults.
     pub(super) fn row(&self, given: Vec<(usize, Datum)>) -> Row {
-        let mut values: Vec<_> = self.types.iter().map(ColumnType::default_datum).collect();
+        let mut values = self.defaults.clone();
         for (position, datum) in given {
             values[position] = datum;
         }

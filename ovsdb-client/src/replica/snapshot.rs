@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -18,10 +19,18 @@ use crate::value::{Datum, Row};
 /// It never changes, is cheap to clone and to keep, and may be read from any thread without a
 /// lock. Rows hold every monitored column, those that were never set as well, in canonical form
 /// ([`ColumnType::canonical`](crate::schema::ColumnType::canonical)).
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Snapshot {
     tables: Arc<BTreeMap<Arc<str>, Rows>>,
     version: u64,
+}
+
+/// Tells how many rows there are; they themselves would fill pages.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.tables.iter().map(|(name, rows)| (name, rows.count));
+        f.debug_map().entries(counts).finish()
+    }
 }
 
 /// The rows of one table.

@@ -107,11 +107,13 @@ impl ColumnType {
         self.max != Some(1)
     }
 
-    /// The value of a column that was never set (RFC 7047 §5.2.1).
+    /// The value of a column that was never set (RFC 7047 §5.2.1), in [canonical](Self::canonical)
+    /// form.
     pub fn default_datum(&self) -> Datum {
         match (self.min, &self.value) {
             (0, None) => Datum::empty(),
             (0, Some(_)) => Datum::Map(Default::default()),
+            (_, None) if self.is_composite() => Datum::set([self.key.atom_type.default_atom()]),
             (_, None) => Datum::Atom(self.key.atom_type.default_atom()),
             (_, Some(value)) => Datum::map([(
                 self.key.atom_type.default_atom(),
@@ -390,6 +392,21 @@ mod tests {
         for (json, datum, fits) in cases {
             let result = column_type(json).check(&datum);
             assert_eq!(result.is_ok(), fits, "{json} {datum}: {result:?}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_canonical() {
+        for json in [
+            r#""real""#,
+            r#"{"key":"integer","min":0}"#,
+            r#"{"key":"integer","min":1,"max":2}"#,
+            r#"{"key":"integer","min":0,"max":2}"#,
+            r#"{"key":"real","value":"real","min":1,"max":2}"#,
+        ] {
+            let ty = column_type(json);
+            let default = ty.default_datum();
+            assert_eq!(ty.canonical(default.clone()), default, "{json}");
         }
     }
 

@@ -183,7 +183,7 @@ mod tests {
             "tag": {"type": {"key": {"type": "integer", "maxInteger": 9}, "min": 0}},
             "trunks": {"type": {"key": "integer", "min": 0, "max": 2}},
             "ids": {"type": {"key": "string", "value": "string", "min": 0, "max": 2}}}}}}"#;
-        Database::new(Schema::parse(schema).unwrap()).unwrap()
+        Database::new(Schema::parse(schema).unwrap())
     }
 
     fn read(condition: Condition) -> Result<Filter, &'static str> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::AddError;
 use crate::schema::{BaseType, ColumnType, Reference, Schema};
 use crate::value::{Atom, AtomType, Datum, Row};
 
@@ -73,7 +72,7 @@ impl Index {
 
 impl Database {
     /// Makes a database without rows.
-    pub(super) fn new(schema: Schema) -> Result<Self, AddError> {
+    pub(super) fn new(schema: Schema) -> Self {
         let places: HashMap<&str, usize> = schema
             .tables()
             .enumerate()
@@ -81,28 +80,17 @@ impl Database {
             .collect();
         let mut tables = Vec::with_capacity(places.len());
         for (name, table) in schema.tables() {
-            let target = |column: &str, reference: Option<&Reference>| {
-                let Some(reference) = reference else {
-                    return Ok(None);
-                };
-                match places.get(&*reference.table) {
-                    Some(&table) => Ok(Some(Target {
-                        table,
-                        strong: reference.strong,
-                    })),
-                    None => Err(AddError::UnknownTable {
-                        table: name.to_owned(),
-                        column: column.to_owned(),
-                        target: reference.table.clone(),
-                    }),
-                }
+            let target = |reference: &Reference| Target {
+                // The reader of schemas refuses one that refers to other tables.
+                table: places[&*reference.table],
+                strong: reference.strong,
             };
             let mut columns = BTreeMap::new();
             for (column, schema) in table.columns() {
                 let ty = schema.column_type().clone();
-                let key_target = target(column, ty.key.reference.as_ref())?;
-                let value_target =
-                    target(column, ty.value.as_ref().and_then(|v| v.reference.as_ref()))?;
+                let key_target = ty.key.reference.as_ref().map(target);
+                let value_reference = ty.value.as_ref().and_then(|value| value.reference.as_ref());
+                let value_target = value_reference.map(target);
                 let weak = [key_target, value_target]
                     .iter()
                     .flatten()
@@ -118,17 +106,6 @@ impl Database {
             }
             for column in ["_uuid", "_version"] {
                 columns.insert(column.to_owned(), Column::own_uuid());
-            }
-            let unknown = table
-                .indexes()
-                .iter()
-                .flatten()
-                .find(|column| !columns.contains_key(*column));
-            if let Some(column) = unknown {
-                return Err(AddError::UnknownColumn {
-                    table: name.to_owned(),
-                    column: column.clone(),
-                });
             }
             tables.push(Table {
                 name: name.into(),
@@ -146,11 +123,11 @@ impl Database {
                 rows: BTreeMap::new(),
             });
         }
-        Ok(Self {
+        Self {
             schema,
             tables,
             references: HashMap::new(),
-        })
+        }
     }
 
     /// The place of a table in [`tables`](Self::tables).

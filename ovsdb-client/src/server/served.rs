@@ -8,7 +8,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::AddError;
 use super::database::{Database, RowKey};
 use super::session::SessionId;
 use super::transact::RowDelta;
@@ -52,15 +51,15 @@ struct History {
 }
 
 impl Served {
-    pub(super) fn new(schema: Schema, clustered: bool) -> Result<Self, AddError> {
-        Ok(Self {
-            database: Database::new(schema)?,
+    pub(super) fn new(schema: Schema, clustered: bool) -> Self {
+        Self {
+            database: Database::new(schema),
             // The transaction that made the database is known too.
             history: clustered.then(|| History {
                 transactions: VecDeque::from([(Uuid::new_v4(), Vec::new())]),
             }),
             waiting: Vec::new(),
-        })
+        }
     }
 
     pub(super) fn is_clustered(&self) -> bool {

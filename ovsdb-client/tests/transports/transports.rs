@@ -6,8 +6,10 @@ use std::process::Command;
 use ovsdb_client::file::{DatabaseFile, Durability};
 use ovsdb_client::listener::Peer;
 use ovsdb_client::tls::{Pem, Tls};
+use ovsdb_client::value::Row;
 use ovsdb_client::{
-    Client, ConnectError, Listener, PassiveRemote, Remote, Schema, Stream, StreamOptions,
+    Client, ConnectError, Database, Listener, MonitorTable, PassiveRemote, Remote, Schema, Stream,
+    StreamOptions, Transaction,
 };
 use tokio::time::timeout_at;
 
@@ -207,6 +209,47 @@ async fn a_server_dials_in_over_tls() {
     let arguments = tls_arguments(&ca.sign(Valid::Now), &ca, directory.path());
     let peer = assert_dials_in(directory, listener, remote, arguments).await;
     assert!(matches!(peer, Peer::Ssl(_)), "{peer}");
+}
+
+/// The first server goes, and another one takes its place on the same listener.
+#[tokio::test]
+async fn a_database_follows_the_servers_that_dial_in() {
+    let remote = "ptcp:0:127.0.0.1".parse().unwrap();
+    let options = StreamOptions::default();
+    let listener = Listener::bind(&remote, &options).await.unwrap();
+    let arguments = [format!("--remote=tcp:127.0.0.1:{}", port(&listener))];
+    let nb = Database::builder("OVN_Northbound", listener).start();
+    let switch = |name: &str| {
+        let mut txn = Transaction::new();
+        txn.insert("Logical_Switch", Row::new().set("name", name));
+        txn
+    };
+    let mut switches = None;
+    for name in ["first", "second"] {
+        let Some(directory) = database() else {
+            return;
+        };
+        let server = Server::start_with(directory, "nb.db", arguments.clone()).await;
+        nb.wait_connected(soon()).await.unwrap();
+        let tables = [MonitorTable::new("Logical_Switch")];
+        let monitor = match &switches {
+            Some(monitor) => monitor,
+            None => switches.insert(nb.monitor(&tables).await.unwrap()),
+        };
+        nb.transact(switch(name)).await.unwrap();
+        let snapshot = monitor.snapshot();
+        let names: Vec<_> = snapshot
+            .rows("Logical_Switch")
+            .map(|(_, row)| row.str("name"))
+            .collect();
+        assert_eq!(names, [Some(name)], "only what this server has");
+        let session = nb.status().session;
+        drop(server);
+        let ended = nb.wait_status(soon(), |status| {
+            (status.session == session && status.connected.is_none()).then_some(())
+        });
+        ended.await.unwrap();
+    }
 }
 
 /// A port of this host on which nobody listens.

@@ -1,5 +1,7 @@
 //! The methods: RFC 7047 §4.1 and ovsdb-server(7) §4.1.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -20,6 +22,9 @@ enum Refusal {
     Failure(Failure),
     Name(&'static str),
 }
+
+/// What a session is told that has ended, or whose monitor's database has: it does not hear it.
+const GONE: Refusal = Refusal::Name("canceled");
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
@@ -55,7 +60,6 @@ impl Hub {
                 Ok(()) => return None,
                 Err(failure) => Err(failure.into()),
             },
-            "monitor" | "monitor_cond" | "monitor_cond_since" => self.monitor(id, method, params),
             "monitor_cond_change" => self.monitor_cond_change(id, params),
             "monitor_cancel" => self.monitor_cancel(id, params),
             "lock" => self.lock(id, params, Claim::Lock),
@@ -66,29 +70,16 @@ impl Hub {
                 Err(failure) => Err(failure.into()),
             },
             "set_db_change_aware" => self.set_db_change_aware(id, params),
-            _ => Err(Refusal::Name("unknown method")),
+            method => match Dialect::of_request(method) {
+                Some(dialect) => self.monitor(id, dialect, params),
+                None => Err(Refusal::Name("unknown method")),
+            },
         };
         Some(result.map_err(Value::from))
     }
 
-    /// The database that the parameters begin with.
-    fn database<'p>(&mut self, params: &'p [Value]) -> Result<(&'p str, &mut Served), Failure> {
-        let Some(Value::String(name)) = params.first() else {
-            return Err(Failure::syntax(
-                "the parameters do not begin with a database",
-            ));
-        };
-        match self.databases.get_mut(name) {
-            Some(served) => Ok((name, served)),
-            None => Err(Failure::new(
-                "unknown database",
-                format!("there is no database {name}"),
-            )),
-        }
-    }
-
-    fn get_schema(&mut self, params: &[Value]) -> Result<Value, Refusal> {
-        let (_, served) = self.database(params)?;
+    fn get_schema(&self, params: &[Value]) -> Result<Value, Refusal> {
+        let (_, served) = find(&self.databases, params)?;
         // The schema was parsed from this text, so it is JSON.
         Ok(serde_json::from_str(served.database.schema.json()).unwrap_or(Value::Null))
     }
@@ -104,7 +95,7 @@ impl Hub {
         if waiting.any(|waiting| waiting.session == session && waiting.id == *id) {
             return Err(Failure::syntax("duplicate request id"));
         }
-        let (name, _) = self.database(params)?;
+        let (name, _) = find(&self.databases, params)?;
         let transaction = Waiting {
             session,
             id: id.clone(),
@@ -116,17 +107,14 @@ impl Hub {
         Ok(())
     }
 
-    fn monitor(&mut self, id: SessionId, method: &str, params: &[Value]) -> Result<Value, Refusal> {
-        self.database(params)?;
-        let (Some(Value::String(name)), Some(dialect)) =
-            (params.first(), Dialect::of_request(method))
-        else {
-            return Err(Refusal::Name("unknown method"));
-        };
-        let (Some(served), Some(session)) = (self.databases.get(name), self.sessions.get_mut(&id))
-        else {
-            return Ok(Value::Null);
-        };
+    fn monitor(
+        &mut self,
+        id: SessionId,
+        dialect: Dialect,
+        params: &[Value],
+    ) -> Result<Value, Refusal> {
+        let (_, served) = find(&self.databases, params)?;
+        let session = self.sessions.get_mut(&id).ok_or(GONE)?;
         let (monitor_id, requests, since) = match (dialect, params) {
             (Dialect::Update3, [_, monitor_id, requests, since]) => {
                 let since = since.as_str().and_then(|since| Uuid::parse_str(since).ok());
@@ -161,9 +149,7 @@ impl Hub {
         let [old_id, new_id, requests] = params else {
             return Err(Failure::syntax("invalid parameters").into());
         };
-        let Some(session) = self.sessions.get_mut(&id) else {
-            return Ok(Value::Null);
-        };
+        let session = self.sessions.get_mut(&id).ok_or(GONE)?;
         let Some(place) = session.monitor(old_id) else {
             return Err(Failure::syntax("unknown monitor").into());
         };
@@ -171,9 +157,7 @@ impl Hub {
             return Err(Failure::syntax("duplicate monitor id").into());
         }
         let monitor = &mut session.monitors[place];
-        let Some(served) = self.databases.get(&monitor.database) else {
-            return Ok(Value::Null);
-        };
+        let served = self.databases.get(&monitor.database).ok_or(GONE)?;
         let update = monitor.change_conditions(&served.database, requests)?;
         monitor.id = new_id.clone();
         if !update.is_empty() {
@@ -213,6 +197,22 @@ impl Hub {
         session.db_change_aware = *aware;
         Ok(json!({}))
     }
+}
+
+/// The database that the parameters begin with.
+fn find<'d, 'p>(
+    databases: &'d BTreeMap<String, Served>,
+    params: &'p [Value],
+) -> Result<(&'p str, &'d Served), Failure> {
+    let Some(Value::String(name)) = params.first() else {
+        return Err(Failure::syntax(
+            "the parameters do not begin with a database",
+        ));
+    };
+    let served = databases
+        .get(name)
+        .ok_or_else(|| Failure::new("unknown database", format!("there is no database {name}")))?;
+    Ok((name, served))
 }
 
 fn lock_name(params: &[Value]) -> Result<&str, Failure> {

@@ -48,7 +48,7 @@ impl Hub {
             .set("sid", clustered.then(Uuid::new_v4))
             // The log of a new cluster begins with its contents and its leader's first word.
             .set("index", clustered.then_some(2));
-        self.databases.insert(name, Served::new(schema, clustered)?);
+        self.databases.insert(name, Served::new(schema, clustered));
         self.disconnect_all(false);
         self.tell(Operation::Insert {
             table: "Database".to_owned(),

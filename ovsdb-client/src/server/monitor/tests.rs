@@ -24,7 +24,7 @@ impl Watch {
                 "tag": {"type": {"key": "integer", "min": 0}},
                 "trunks": {"type": {"key": "integer", "min": 0, "max": 4}},
                 "ids": {"type": {"key": "string", "value": "string", "min": 0, "max": 4}}}}}}"#;
-        let database = Database::new(Schema::parse(schema).unwrap()).unwrap();
+        let database = Database::new(Schema::parse(schema).unwrap());
         let monitors = monitors.iter().map(|(dialect, requests)| {
             let requests = json!({"T": requests});
             Monitor::new(&database, *dialect, json!("m"), &requests).unwrap()

@@ -25,7 +25,7 @@ struct Net(Database);
 
 impl Net {
     fn new() -> Self {
-        Self(Database::new(Schema::parse(SCHEMA).unwrap()).unwrap())
+        Self(Database::new(Schema::parse(SCHEMA).unwrap()))
     }
 
     fn execute(&mut self, operations: Value, age: Duration) -> Execution {
