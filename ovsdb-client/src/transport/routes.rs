@@ -109,12 +109,13 @@ impl Routes {
 
     /// Tells everybody that nothing will come any more.
     pub(crate) fn close(&self, cause: &Disconnect) {
-        let targets = std::mem::take(&mut *self.targets());
-        for Feed { replica, session } in targets.monitors.into_values() {
+        // Held throughout, so that whoever comes second returns when all have been told as well.
+        let mut targets = self.targets();
+        for (_, Feed { replica, session }) in targets.monitors.drain() {
             let source = cause.clone();
             replica.fail(session, MonitorEnded::Disconnected { source });
         }
-        for lock in targets.locks.into_values() {
+        for (_, lock) in targets.locks.drain() {
             lock.lost();
         }
     }
