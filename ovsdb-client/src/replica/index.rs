@@ -65,6 +65,14 @@ impl Index {
         }
     }
 
+    /// Whether rows are found by a column, or by a part of it.
+    pub(super) fn concerns(&self, column: &str) -> bool {
+        match &self.key {
+            IndexKey::Columns(columns) => columns.iter().any(|indexed| indexed == column),
+            IndexKey::MapKey { column: map, .. } => map == column,
+        }
+    }
+
     /// The values of a row; none if it lacks the map key and so is not found here.
     fn values(&self, row: &Row) -> Option<Vec<Datum>> {
         match &self.key {

@@ -224,8 +224,9 @@ impl Rows {
                 Entry::Occupied(mut entry),
                 update @ (RowUpdate::Modify(_) | RowUpdate::Replace(_)),
             ) => {
-                // Where nobody else holds the row it is changed in place.
-                let old = (record || !self.indexes.is_empty()).then(|| Arc::clone(entry.get()));
+                // Where nobody needs the row as it was, it is changed in place.
+                let old = (record || moves(&self.indexes, &self.layout, &update))
+                    .then(|| Arc::clone(entry.get()));
                 match update {
                     RowUpdate::Modify(difference) => {
                         let row = Arc::make_mut(entry.get_mut());
@@ -300,6 +301,16 @@ impl Rows {
         changes.extend(added.map(|(uuid, new)| change(uuid, None, Some(new))));
         changes
     }
+}
+
+/// Whether rows may have to be found elsewhere after an update.
+fn moves(indexes: &[Index], layout: &Layout, update: &RowUpdate) -> bool {
+    indexes.iter().any(|index| match update {
+        RowUpdate::Modify(difference) => difference
+            .iter()
+            .any(|(position, _)| index.concerns(&layout.names[*position])),
+        _ => true,
+    })
 }
 
 /// Applies the differences of some columns; fails with the column whose difference does not fit.
