@@ -39,7 +39,8 @@ impl Index {
             self.rows
                 .shard_mut(&values)
                 .entry(values)
-                .or_default()
+                // Most indexes are of unique values.
+                .or_insert_with(|| Vec::with_capacity(1))
                 .push(uuid);
         }
     }

@@ -212,8 +212,7 @@ impl Rows {
     ) -> Result<Option<RowChange>, Inconsistency> {
         let entry = self.rows.shard_mut(&uuid).entry(uuid);
         let (old, new) = match (entry, update) {
-            (Entry::Vacant(entry), RowUpdate::Insert(values)) => {
-                let row = Arc::new(self.layout.row(values));
+            (Entry::Vacant(entry), RowUpdate::Insert(row)) => {
                 self.indexes
                     .iter_mut()
                     .for_each(|index| index.insert(uuid, &row));
@@ -237,9 +236,7 @@ impl Rows {
                             }
                         })?;
                     }
-                    RowUpdate::Replace(values) => {
-                        drop(entry.insert(Arc::new(self.layout.row(values))));
-                    }
+                    RowUpdate::Replace(row) => drop(entry.insert(row)),
                     RowUpdate::Insert(_) | RowUpdate::Delete => {}
                 }
                 let new = entry.get();

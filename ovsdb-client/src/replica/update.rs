@@ -3,6 +3,8 @@
 //! Three generations of the protocol are in use: `update` with whole rows (RFC 7047 §4.1.6), `update2`
 //! with differences, `update3` with the transaction besides (ovsdb-server(7) §4.1.12 to §4.1.15).
 
+mod row;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +15,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::layout::{Layout, Layouts};
-use crate::value::Datum;
+use crate::value::{Datum, Row};
+use row::{RowSeed, ValuesSeed};
 
 /// How a monitor was asked for, hence how it is kept up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,13 +72,12 @@ pub(super) struct TableUpdate {
 /// What happened to one row. Values are canonical.
 #[derive(Debug, PartialEq)]
 pub(super) enum RowUpdate {
-    /// It was there when the monitor began, is new, or meets the conditions now. Columns that hold
-    /// their defaults may be missing.
-    Insert(Values),
+    /// It was there when the monitor began, is new, or meets the conditions now.
+    Insert(Arc<Row>),
     /// It changed: for sets and maps the difference, for other columns the new value.
     Modify(Values),
     /// It changed, and this is all of it.
-    Replace(Values),
+    Replace(Arc<Row>),
     /// It is gone, or no longer meets the conditions.
     Delete,
 }
@@ -319,7 +321,7 @@ impl<'de> Visitor<'de> for Tagged<'_> {
             .ok_or_else(|| Error::invalid_length(0, &self))?;
         let update = match kind {
             Kind::Initial | Kind::Insert => {
-                RowUpdate::Insert(members.next_value_seed(ValuesSeed(self.0))?)
+                RowUpdate::Insert(members.next_value_seed(RowSeed(self.0))?)
             }
             Kind::Modify => RowUpdate::Modify(members.next_value_seed(ValuesSeed(self.0))?),
             Kind::Delete => {
@@ -367,7 +369,7 @@ impl<'de> Visitor<'de> for OldAndNew<'_> {
                     members.next_value::<IgnoredAny>()?;
                     old = true;
                 }
-                Side::New => new = Some(members.next_value_seed(ValuesSeed(self.0))?),
+                Side::New => new = Some(members.next_value_seed(RowSeed(self.0))?),
             }
         }
         match (old, new) {
@@ -376,38 +378,5 @@ impl<'de> Visitor<'de> for OldAndNew<'_> {
             (true, None) => Ok(RowUpdate::Delete),
             (false, None) => Err(Error::invalid_length(0, &self)),
         }
-    }
-}
-
-/// Reads a row into places and canonical values.
-struct ValuesSeed<'a>(&'a Layout);
-
-impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
-    type Value = Values;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Values, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValuesSeed<'_> {
-    type Value = Values;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a value for each column")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut columns: A) -> Result<Values, A::Error> {
-        let mut values = Values::new();
-        while let Some(Name(column)) = columns.next_key()? {
-            let Some(position) = self.0.position(&column) else {
-                return Err(Error::custom(format_args!(
-                    "column {column} is not monitored"
-                )));
-            };
-            let datum = self.0.types[position].canonical(columns.next_value()?);
-            values.push((position, datum));
-        }
-        Ok(values)
     }
 }
