@@ -324,3 +324,103 @@ fn modify(layout: &Layout, row: &mut Row, difference: Values) -> Result<(), Arc<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::update::{Protocol, update};
+    use super::*;
+    use crate::schema::ColumnType;
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
+
+    const CAT: Uuid = Uuid::from_u128(7);
+
+    /// A table with an index of each kind, and columns that are in none.
+    fn layouts() -> Layouts {
+        let column_type = |json| serde_json::from_value::<ColumnType>(json).unwrap();
+        let text = column_type(json!("string"));
+        let map =
+            column_type(json!({"key": "string", "value": "string", "min": 0, "max": "unlimited"}));
+        let columns = [("name", &text), ("fur", &text), ("ids", &map)];
+        let name = IndexKey::Columns(vec!["name".into()]);
+        let chip = IndexKey::MapKey {
+            column: "ids".into(),
+            key: "chip".into(),
+        };
+        let layout = Layout::new(columns.into(), [name, chip]);
+        [("Cat".into(), Arc::new(layout))].into()
+    }
+
+    /// A snapshot to which updates are applied as the wire brings them.
+    struct Cats(Layouts, Snapshot);
+
+    impl Cats {
+        fn new() -> Self {
+            let (layouts, row) = (
+                layouts(),
+                json!({"name": "Tom", "ids": ["map", [["chip", "1"]]]}),
+            );
+            let mut cats = Self(layouts.clone(), Snapshot::new(&layouts));
+            cats.apply(&json!({ "insert": row }));
+            cats
+        }
+
+        fn apply(&mut self, change: &serde_json::Value) {
+            let row = std::collections::HashMap::from([(CAT, change)]);
+            let params = to_raw_value(&json!(["m", { "Cat": row }])).unwrap();
+            let (_, updates) = update(&self.0, Protocol::MonitorCond, &params).unwrap();
+            self.1.apply(updates, false).unwrap();
+        }
+
+        /// How many are found by a name and by a chip.
+        fn found(&self, name: &str, chip: &str) -> (usize, usize) {
+            let by_name = self.1.find("Cat", &["name"], &[name.into()]);
+            let by_chip = self.1.find_key("Cat", "ids", "chip", chip);
+            (by_name.count(), by_chip.count())
+        }
+
+        fn address(&self) -> *const Row {
+            Arc::as_ptr(self.1.row("Cat", CAT).unwrap())
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_what_they_hold_now() {
+        let mut cats = Cats::new();
+        assert_eq!(cats.found("Tom", "1"), (1, 1));
+        cats.apply(&json!({"modify": {"name": "Tim"}}));
+        assert_eq!(
+            (cats.found("Tom", "1"), cats.found("Tim", "1")),
+            ((0, 1), (1, 1))
+        );
+        cats.apply(&json!({"modify": {"ids": ["map", [["chip", "2"]]]}}));
+        assert_eq!(
+            (cats.found("Tim", "1"), cats.found("Tim", "2")),
+            ((1, 0), (1, 1))
+        );
+        cats.apply(&json!({"modify": {"ids": ["map", [["chip", "2"]]]}}));
+        assert_eq!(cats.found("Tim", "2"), (1, 0));
+        cats.apply(&json!({"modify": {"fur": "red"}}));
+        assert_eq!(cats.found("Tim", "2"), (1, 0));
+        cats.apply(&json!({"delete": null}));
+        assert_eq!(cats.found("Tim", "2"), (0, 0));
+    }
+
+    #[test]
+    fn a_row_is_copied_only_where_somebody_needs_it_as_it_was() {
+        let mut cats = Cats::new();
+        let before = cats.address();
+        cats.apply(&json!({"modify": {"fur": "red"}}));
+        assert_eq!(cats.address(), before, "changed in place");
+        let kept = cats.1.clone();
+        cats.apply(&json!({"modify": {"fur": "grey"}}));
+        assert_ne!(cats.address(), before);
+        let fur = |snapshot: &Snapshot| {
+            snapshot
+                .row("Cat", CAT)
+                .and_then(|row| row.str("fur").map(str::to_owned))
+        };
+        assert_eq!(fur(&kept).as_deref(), Some("red"));
+        assert_eq!(fur(&cats.1).as_deref(), Some("grey"));
+    }
+}
