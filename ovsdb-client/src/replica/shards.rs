@@ -52,8 +52,10 @@ fn places(key: &impl ShardKey) -> (usize, usize) {
 
 impl<K: ShardKey, V: Clone> Shards<K, V> {
     pub(super) fn new() -> Self {
-        let group = Arc::new(vec![Arc::new(BTreeMap::new()); FAN]);
-        Self(Arc::new(vec![group; FAN]))
+        // What is empty is shared as well.
+        let part = Arc::new(BTreeMap::new());
+        let group: Group<K, V> = Arc::new((0..FAN).map(|_| Arc::clone(&part)).collect());
+        Self(Arc::new((0..FAN).map(|_| Arc::clone(&group)).collect()))
     }
 
     /// The part that a key belongs to, to be looked into.
