@@ -16,6 +16,7 @@ mod backoff;
 mod builder;
 mod driver;
 mod fitness;
+mod options;
 mod verified;
 
 use std::sync::Arc;
@@ -33,8 +34,9 @@ use crate::schema::Schema;
 use crate::transaction::{TransactError, Transaction, TransactionOutcome};
 use driver::{Command, Ends};
 
-pub use builder::{DatabaseBuilder, Endpoint};
+pub use builder::DatabaseBuilder;
 pub use fitness::Unfit;
+pub use options::Endpoint;
 
 /// A handle on one database of a server, or of the servers of a cluster.
 ///

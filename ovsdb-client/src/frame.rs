@@ -11,6 +11,10 @@
 /// closes its brace cannot take all memory.
 pub const DEFAULT_MESSAGE_LIMIT: usize = 1 << 30;
 
+/// From this size on, in bytes, a message leaves with the buffer that it came in. A smaller one is
+/// cheaper to copy than a new buffer is to make.
+const LARGE: usize = 64 * 1024;
+
 /// Why a byte stream is not a sequence of JSON objects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -167,7 +171,7 @@ impl Framer {
     fn cut(&mut self) -> Vec<u8> {
         let length = self.scanned - self.start;
         let rest = self.buffer.len() - self.scanned;
-        if self.start == 0 && rest < length {
+        if self.start == 0 && length >= LARGE && rest < length {
             // A dump of megabytes leaves with its allocation: no copy, and the memory is not kept.
             let rest = self.buffer.split_off(length);
             self.scanned = 0;

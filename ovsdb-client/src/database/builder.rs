@@ -5,55 +5,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::driver::Driver;
+use super::options::{Endpoint, Options};
 use super::{Database, OpenError};
-use crate::client::{Client, ClientBuilder, RpcLayer};
-use crate::listener::Listener;
-use crate::remote::{Remote, Remotes};
+use crate::client::{Client, RpcLayer};
 use crate::stream::StreamOptions;
-
-/// Where the servers of a database are to be found.
-#[derive(Debug)]
-pub enum Endpoint {
-    /// They listen, at one or more places.
-    Remotes(Remotes),
-    /// They dial in.
-    Listener(Listener),
-}
-
-impl From<Remotes> for Endpoint {
-    fn from(remotes: Remotes) -> Self {
-        Self::Remotes(remotes)
-    }
-}
-
-impl From<Remote> for Endpoint {
-    fn from(remote: Remote) -> Self {
-        Self::Remotes(remote.into())
-    }
-}
-
-impl From<Listener> for Endpoint {
-    fn from(listener: Listener) -> Self {
-        Self::Listener(listener)
-    }
-}
 
 /// The description of a database to be opened; see [`Database::builder`].
 #[derive(Debug)]
-pub struct DatabaseBuilder {
-    pub(super) name: String,
-    pub(super) endpoint: Endpoint,
-    pub(super) client: ClientBuilder,
-    pub(super) deadline: Duration,
-    pub(super) leader_only: bool,
-    pub(super) shuffle: bool,
-    pub(super) backoff: (Duration, Duration),
-}
+pub struct DatabaseBuilder(Options);
 
 impl DatabaseBuilder {
     pub(super) fn new(name: &str, endpoint: Endpoint) -> Self {
         let probe = Duration::from_secs(5);
-        Self {
+        Self(Options {
             name: name.to_owned(),
             endpoint,
             client: Client::builder().probe_interval(Some(probe)),
@@ -61,14 +25,14 @@ impl DatabaseBuilder {
             leader_only: true,
             shuffle: true,
             backoff: (Duration::from_millis(100), Duration::from_secs(8)),
-        }
+        })
     }
 
     /// Sets how long opening, and each transaction after it, may take, waiting for a connection
     /// included. Default: 30 seconds.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.0.deadline = deadline;
         self
     }
 
@@ -76,7 +40,7 @@ impl DatabaseBuilder {
     /// What another client wrote is seen at once on the leader only. Default: only the leader.
     #[must_use]
     pub fn leader_only(mut self, leader_only: bool) -> Self {
-        self.leader_only = leader_only;
+        self.0.leader_only = leader_only;
         self
     }
 
@@ -84,7 +48,7 @@ impl DatabaseBuilder {
     /// them. Default: yes.
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
-        self.shuffle = shuffle;
+        self.0.shuffle = shuffle;
         self
     }
 
@@ -92,7 +56,7 @@ impl DatabaseBuilder {
     /// it if nothing comes for as long again. Default: 5 seconds. `None` never asks.
     #[must_use]
     pub fn probe_interval(mut self, interval: Option<Duration>) -> Self {
-        self.client = self.client.probe_interval(interval);
+        self.0.client = self.0.client.probe_interval(interval);
         self
     }
 
@@ -100,7 +64,7 @@ impl DatabaseBuilder {
     /// round, and the longest. Default: 100 ms and 8 seconds.
     #[must_use]
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.backoff = (first, longest);
+        self.0.backoff = (first, longest);
         self
     }
 
@@ -108,28 +72,28 @@ impl DatabaseBuilder {
     /// session's own. Default: 30 seconds, as with [`ClientBuilder::deadline`].
     #[must_use]
     pub fn connect_deadline(mut self, deadline: Duration) -> Self {
-        self.client = self.client.deadline(deadline);
+        self.0.client = self.0.client.deadline(deadline);
         self
     }
 
     /// Sets the largest message accepted, as [`ClientBuilder::message_limit`].
     #[must_use]
     pub fn message_limit(mut self, limit: usize) -> Self {
-        self.client = self.client.message_limit(limit);
+        self.0.client = self.0.client.message_limit(limit);
         self
     }
 
     /// Sets how streams are opened, TLS included, as [`ClientBuilder::stream`].
     #[must_use]
     pub fn stream(mut self, options: StreamOptions) -> Self {
-        self.client = self.client.stream(options);
+        self.0.client = self.0.client.stream(options);
         self
     }
 
     /// Chooses what matches replies to requests, as [`ClientBuilder::rpc_layer`].
     #[must_use]
     pub fn rpc_layer(mut self, layer: RpcLayer) -> Self {
-        self.client = self.client.rpc_layer(layer);
+        self.0.client = self.0.client.rpc_layer(layer);
         self
     }
 
@@ -139,7 +103,7 @@ impl DatabaseBuilder {
     ///
     /// [`OpenError`] when there is none by the deadline, with the last failure.
     pub async fn open(self) -> Result<Database, OpenError> {
-        let deadline = Instant::now() + self.deadline;
+        let deadline = Instant::now() + self.0.deadline;
         let database = self.start();
         database.wait_connected(deadline).await?;
         Ok(database)
@@ -151,9 +115,9 @@ impl DatabaseBuilder {
     ///
     /// Panics outside of a tokio runtime.
     pub fn start(self) -> Database {
-        let deadline = self.deadline;
-        let name = self.name.clone();
-        let (driver, ends) = Driver::new(self);
+        let deadline = self.0.deadline;
+        let name = self.0.name.clone();
+        let (driver, ends) = Driver::new(self.0);
         tokio::spawn(driver.run());
         Database::new(name, deadline, ends)
     }

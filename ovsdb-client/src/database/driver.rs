@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
-use super::builder::{DatabaseBuilder, Endpoint};
 use super::fitness::{self, Demands, Served, Unfit};
+use super::options::{Endpoint, Options};
 use super::{SessionError, Status};
 use crate::client::{Client, ClientBuilder};
 use crate::error::{CallError, Disconnect};
@@ -67,17 +67,17 @@ enum Order {
 }
 
 impl Driver {
-    pub(super) fn new(builder: DatabaseBuilder) -> (Self, Ends) {
+    pub(super) fn new(options: Options) -> (Self, Ends) {
         let (commands, from_handles) = mpsc::unbounded_channel();
         let (troubles, from_monitors) = mpsc::unbounded_channel();
         let (current, client) = watch::channel(None);
         let (status, status_seen) = watch::channel(Status::default());
         let (alive, alive_seen) = watch::channel(());
-        let (order, cluster_id) = match builder.endpoint {
+        let (order, cluster_id) = match options.endpoint {
             Endpoint::Remotes(remotes) => {
                 let cluster_id = remotes.cluster_id();
                 let mut remotes = remotes.as_slice().to_vec();
-                if builder.shuffle {
+                if options.shuffle {
                     fastrand::shuffle(&mut remotes);
                 }
                 (Order::Remotes { remotes, next: 0 }, cluster_id)
@@ -85,10 +85,10 @@ impl Driver {
             Endpoint::Listener(listener) => (Order::Listener(listener), None),
         };
         let driver = Self {
-            client: builder.client,
+            client: options.client,
             order,
-            demands: Demands::new(&builder.name, builder.leader_only, cluster_id),
-            backoff: Backoff::new(builder.backoff.0, builder.backoff.1),
+            demands: Demands::new(&options.name, options.leader_only, cluster_id),
+            backoff: Backoff::new(options.backoff.0, options.backoff.1),
             session: 0,
             monitors: Vec::new(),
             locks: Vec::new(),

@@ -39,7 +39,8 @@ impl Index {
             self.rows
                 .shard_mut(&values)
                 .entry(values)
-                .or_default()
+                // Most indexes are of unique values.
+                .or_insert_with(|| Vec::with_capacity(1))
                 .push(uuid);
         }
     }
@@ -62,6 +63,14 @@ impl Index {
         if self.values(old) != self.values(new) {
             self.remove(uuid, old);
             self.insert(uuid, new);
+        }
+    }
+
+    /// Whether rows are found by a column, or by a part of it.
+    pub(super) fn concerns(&self, column: &str) -> bool {
+        match &self.key {
+            IndexKey::Columns(columns) => columns.iter().any(|indexed| indexed == column),
+            IndexKey::MapKey { column: map, .. } => map == column,
         }
     }
 

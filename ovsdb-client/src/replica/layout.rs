@@ -71,12 +71,13 @@ impl Layout {
             .ok()
     }
 
-    /// A row of the columns that were sent; the others hold their defaults.
-    pub(super) fn row(&self, given: Vec<(usize, Datum)>) -> Row {
-        let mut values = self.defaults.clone();
-        for (position, datum) in given {
-            values[position] = datum;
-        }
+    /// The values of a row of which nothing was sent.
+    pub(super) fn defaults(&self) -> Vec<Datum> {
+        self.defaults.clone()
+    }
+
+    /// A row of these values, one for each column.
+    pub(super) fn row(&self, values: Vec<Datum>) -> Row {
         Row::from_parts(Arc::clone(&self.names), values)
     }
 }

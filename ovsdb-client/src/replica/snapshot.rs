@@ -221,8 +221,7 @@ impl Rows {
     ) -> Result<Option<RowChange>, Inconsistency> {
         let entry = self.rows.shard_mut(&uuid).entry(uuid);
         let (old, new) = match (entry, update) {
-            (Entry::Vacant(entry), RowUpdate::Insert(values)) => {
-                let row = Arc::new(self.layout.row(values));
+            (Entry::Vacant(entry), RowUpdate::Insert(row)) => {
                 self.indexes
                     .iter_mut()
                     .for_each(|index| index.insert(uuid, &row));
@@ -233,8 +232,9 @@ impl Rows {
                 Entry::Occupied(mut entry),
                 update @ (RowUpdate::Modify(_) | RowUpdate::Replace(_)),
             ) => {
-                // Where nobody else holds the row it is changed in place.
-                let old = (record || !self.indexes.is_empty()).then(|| Arc::clone(entry.get()));
+                // Where nobody needs the row as it was, it is changed in place.
+                let old = (record || moves(&self.indexes, &self.layout, &update))
+                    .then(|| Arc::clone(entry.get()));
                 match update {
                     RowUpdate::Modify(difference) => {
                         let row = Arc::make_mut(entry.get_mut());
@@ -245,9 +245,7 @@ impl Rows {
                             }
                         })?;
                     }
-                    RowUpdate::Replace(values) => {
-                        drop(entry.insert(Arc::new(self.layout.row(values))));
-                    }
+                    RowUpdate::Replace(row) => drop(entry.insert(row)),
                     RowUpdate::Insert(_) | RowUpdate::Delete => {}
                 }
                 let new = entry.get();
@@ -311,6 +309,16 @@ impl Rows {
     }
 }
 
+/// Whether rows may have to be found elsewhere after an update.
+fn moves(indexes: &[Index], layout: &Layout, update: &RowUpdate) -> bool {
+    indexes.iter().any(|index| match update {
+        RowUpdate::Modify(difference) => difference
+            .iter()
+            .any(|(position, _)| index.concerns(&layout.names[*position])),
+        _ => true,
+    })
+}
+
 /// Applies the differences of some columns; fails with the column whose difference does not fit.
 fn modify(layout: &Layout, row: &mut Row, difference: Values) -> Result<(), Arc<str>> {
     let values = row.values_mut();
@@ -324,4 +332,104 @@ fn modify(layout: &Layout, row: &mut Row, difference: Values) -> Result<(), Arc<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::update::{Protocol, update};
+    use super::*;
+    use crate::schema::ColumnType;
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
+
+    const CAT: Uuid = Uuid::from_u128(7);
+
+    /// A table with an index of each kind, and columns that are in none.
+    fn layouts() -> Layouts {
+        let column_type = |json| serde_json::from_value::<ColumnType>(json).unwrap();
+        let text = column_type(json!("string"));
+        let map =
+            column_type(json!({"key": "string", "value": "string", "min": 0, "max": "unlimited"}));
+        let columns = [("name", &text), ("fur", &text), ("ids", &map)];
+        let name = IndexKey::Columns(vec!["name".into()]);
+        let chip = IndexKey::MapKey {
+            column: "ids".into(),
+            key: "chip".into(),
+        };
+        let layout = Layout::new(columns.into(), [name, chip]);
+        [("Cat".into(), Arc::new(layout))].into()
+    }
+
+    /// A snapshot to which updates are applied as the wire brings them.
+    struct Cats(Layouts, Snapshot);
+
+    impl Cats {
+        fn new() -> Self {
+            let (layouts, row) = (
+                layouts(),
+                json!({"name": "Tom", "ids": ["map", [["chip", "1"]]]}),
+            );
+            let mut cats = Self(layouts.clone(), Snapshot::new(&layouts));
+            cats.apply(&json!({ "insert": row }));
+            cats
+        }
+
+        fn apply(&mut self, change: &serde_json::Value) {
+            let row = std::collections::HashMap::from([(CAT, change)]);
+            let params = to_raw_value(&json!(["m", { "Cat": row }])).unwrap();
+            let (_, updates) = update(&self.0, Protocol::MonitorCond, &params).unwrap();
+            self.1.apply(updates, false).unwrap();
+        }
+
+        /// How many are found by a name and by a chip.
+        fn found(&self, name: &str, chip: &str) -> (usize, usize) {
+            let by_name = self.1.find("Cat", &["name"], &[name.into()]);
+            let by_chip = self.1.find_key("Cat", "ids", "chip", chip);
+            (by_name.count(), by_chip.count())
+        }
+
+        fn address(&self) -> *const Row {
+            Arc::as_ptr(self.1.row("Cat", CAT).unwrap())
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_what_they_hold_now() {
+        let mut cats = Cats::new();
+        assert_eq!(cats.found("Tom", "1"), (1, 1));
+        cats.apply(&json!({"modify": {"name": "Tim"}}));
+        assert_eq!(
+            (cats.found("Tom", "1"), cats.found("Tim", "1")),
+            ((0, 1), (1, 1))
+        );
+        cats.apply(&json!({"modify": {"ids": ["map", [["chip", "2"]]]}}));
+        assert_eq!(
+            (cats.found("Tim", "1"), cats.found("Tim", "2")),
+            ((1, 0), (1, 1))
+        );
+        cats.apply(&json!({"modify": {"ids": ["map", [["chip", "2"]]]}}));
+        assert_eq!(cats.found("Tim", "2"), (1, 0));
+        cats.apply(&json!({"modify": {"fur": "red"}}));
+        assert_eq!(cats.found("Tim", "2"), (1, 0));
+        cats.apply(&json!({"delete": null}));
+        assert_eq!(cats.found("Tim", "2"), (0, 0));
+    }
+
+    #[test]
+    fn a_row_is_copied_only_where_somebody_needs_it_as_it_was() {
+        let mut cats = Cats::new();
+        let before = cats.address();
+        cats.apply(&json!({"modify": {"fur": "red"}}));
+        assert_eq!(cats.address(), before, "changed in place");
+        let kept = cats.1.clone();
+        cats.apply(&json!({"modify": {"fur": "grey"}}));
+        assert_ne!(cats.address(), before);
+        let fur = |snapshot: &Snapshot| {
+            snapshot
+                .row("Cat", CAT)
+                .and_then(|row| row.str("fur").map(str::to_owned))
+        };
+        assert_eq!(fur(&kept).as_deref(), Some("red"));
+        assert_eq!(fur(&cats.1).as_deref(), Some("grey"));
+    }
 }

@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::layout::{Layout, Layouts};
-use crate::value::Datum;
-use row::{OldAndNew, Tagged};
+use crate::value::{Datum, Row};
+use row::{RowSeed, ValuesSeed};
 
 /// How a monitor was asked for, hence how it is kept up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,13 +72,12 @@ pub(super) struct TableUpdate {
 /// What happened to one row. Values are canonical.
 #[derive(Debug, PartialEq)]
 pub(super) enum RowUpdate {
-    /// It was there when the monitor began, is new, or meets the conditions now. Columns that hold
-    /// their defaults may be missing.
-    Insert(Values),
+    /// It was there when the monitor began, is new, or meets the conditions now.
+    Insert(Arc<Row>),
     /// It changed: for sets and maps the difference, for other columns the new value.
     Modify(Values),
     /// It changed, and this is all of it.
-    Replace(Values),
+    Replace(Arc<Row>),
     /// It is gone, or no longer meets the conditions.
     Delete,
 }
@@ -285,5 +284,99 @@ impl<'de> Visitor<'de> for RowsSeed<'_> {
             rows.push((uuid, update));
         }
         Ok(rows)
+    }
+}
+
+/// Reads a row update of `update2` and `update3`: one member that says what happened.
+struct Tagged<'a>(&'a Layout);
+
+/// What happened.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Initial,
+    Insert,
+    Modify,
+    Delete,
+}
+
+impl<'de> DeserializeSeed<'de> for Tagged<'_> {
+    type Value = RowUpdate;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<RowUpdate, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tagged<'_> {
+    type Value = RowUpdate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with one of initial, insert, modify and delete")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RowUpdate, A::Error> {
+        let kind = members
+            .next_key()?
+            .ok_or_else(|| Error::invalid_length(0, &self))?;
+        let update = match kind {
+            Kind::Initial | Kind::Insert => {
+                RowUpdate::Insert(members.next_value_seed(RowSeed(self.0))?)
+            }
+            Kind::Modify => RowUpdate::Modify(members.next_value_seed(ValuesSeed(self.0))?),
+            Kind::Delete => {
+                members.next_value::<IgnoredAny>()?;
+                RowUpdate::Delete
+            }
+        };
+        match members.next_key::<IgnoredAny>()? {
+            None => Ok(update),
+            Some(_) => Err(Error::invalid_length(2, &self)),
+        }
+    }
+}
+
+/// Reads a row update of `update`: the row before, the row after, or both.
+struct OldAndNew<'a>(&'a Layout);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Side {
+    Old,
+    New,
+}
+
+impl<'de> DeserializeSeed<'de> for OldAndNew<'_> {
+    type Value = RowUpdate;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<RowUpdate, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OldAndNew<'_> {
+    type Value = RowUpdate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with old, new, or both")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RowUpdate, A::Error> {
+        let (mut old, mut new) = (false, None);
+        while let Some(side) = members.next_key()? {
+            match side {
+                Side::Old => {
+                    members.next_value::<IgnoredAny>()?;
+                    old = true;
+                }
+                Side::New => new = Some(members.next_value_seed(RowSeed(self.0))?),
+            }
+        }
+        match (old, new) {
+            (false, Some(row)) => Ok(RowUpdate::Insert(row)),
+            (true, Some(row)) => Ok(RowUpdate::Replace(row)),
+            (true, None) => Ok(RowUpdate::Delete),
+            (false, None) => Err(Error::invalid_length(0, &self)),
+        }
     }
 }

@@ -168,11 +168,13 @@ impl ColumnType {
     /// as an atom or as empty, larger ones sorted, whole reals as reals.
     pub fn canonical(&self, datum: Datum) -> Datum {
         match (datum, &self.value) {
-            (Datum::Map(map), Some(value)) => Datum::Map(
-                map.into_iter()
-                    .map(|(k, v)| (self.key.canonical(k), value.canonical(v)))
-                    .collect(),
-            ),
+            (Datum::Map(map), Some(value)) if self.key.converts() || value.converts() => {
+                Datum::Map(
+                    map.into_iter()
+                        .map(|(k, v)| (self.key.canonical(k), value.canonical(v)))
+                        .collect(),
+                )
+            }
             (Datum::Set(atoms), Some(_)) if atoms.is_empty() => Datum::Map(Default::default()),
             (datum @ Datum::Map(_), _) => datum,
             (Datum::Atom(atom), _) if self.is_composite() => {
@@ -209,6 +211,11 @@ impl BaseType {
             max_length: None,
             reference: None,
         }
+    }
+
+    /// Whether an atom of this type may arrive as one of another.
+    fn converts(&self) -> bool {
+        self.atom_type == AtomType::Real
     }
 
     pub(super) fn canonical(&self, atom: Atom) -> Atom {

@@ -1,109 +1,41 @@
-//! What an update says of one row.
+//! Rows, and differences of rows, read straight into the layout of their table.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
-use super::{Name, RowUpdate, Values};
+use super::{Name, Values};
 use crate::replica::layout::Layout;
+use crate::value::{Datum, Row};
 
-/// Reads a row update of `update2` and `update3`: one member that says what happened.
-pub(super) struct Tagged<'a>(pub(super) &'a Layout);
+/// Reads a whole row. Columns that hold their defaults may be missing.
+pub(super) struct RowSeed<'a>(pub(super) &'a Layout);
 
-/// What happened.
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Initial,
-    Insert,
-    Modify,
-    Delete,
-}
+impl<'de> DeserializeSeed<'de> for RowSeed<'_> {
+    type Value = Arc<Row>;
 
-impl<'de> DeserializeSeed<'de> for Tagged<'_> {
-    type Value = RowUpdate;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<RowUpdate, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Arc<Row>, D::Error> {
         json.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tagged<'_> {
-    type Value = RowUpdate;
+impl<'de> Visitor<'de> for RowSeed<'_> {
+    type Value = Arc<Row>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with one of initial, insert, modify and delete")
+        f.write_str(A_ROW)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RowUpdate, A::Error> {
-        let kind = members
-            .next_key()?
-            .ok_or_else(|| Error::invalid_length(0, &self))?;
-        let update = match kind {
-            Kind::Initial | Kind::Insert => {
-                RowUpdate::Insert(members.next_value_seed(ValuesSeed(self.0))?)
-            }
-            Kind::Modify => RowUpdate::Modify(members.next_value_seed(ValuesSeed(self.0))?),
-            Kind::Delete => {
-                members.next_value::<IgnoredAny>()?;
-                RowUpdate::Delete
-            }
-        };
-        match members.next_key::<IgnoredAny>()? {
-            None => Ok(update),
-            Some(_) => Err(Error::invalid_length(2, &self)),
-        }
+    fn visit_map<A: MapAccess<'de>>(self, columns: A) -> Result<Arc<Row>, A::Error> {
+        let mut values = self.0.defaults();
+        read_columns(self.0, columns, |position, datum| values[position] = datum)?;
+        Ok(Arc::new(self.0.row(values)))
     }
 }
 
-/// Reads a row update of `update`: the row before, the row after, or both.
-pub(super) struct OldAndNew<'a>(pub(super) &'a Layout);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Side {
-    Old,
-    New,
-}
-
-impl<'de> DeserializeSeed<'de> for OldAndNew<'_> {
-    type Value = RowUpdate;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<RowUpdate, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for OldAndNew<'_> {
-    type Value = RowUpdate;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with old, new, or both")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RowUpdate, A::Error> {
-        let (mut old, mut new) = (false, None);
-        while let Some(side) = members.next_key()? {
-            match side {
-                Side::Old => {
-                    members.next_value::<IgnoredAny>()?;
-                    old = true;
-                }
-                Side::New => new = Some(members.next_value_seed(ValuesSeed(self.0))?),
-            }
-        }
-        match (old, new) {
-            (false, Some(row)) => Ok(RowUpdate::Insert(row)),
-            (true, Some(row)) => Ok(RowUpdate::Replace(row)),
-            (true, None) => Ok(RowUpdate::Delete),
-            (false, None) => Err(Error::invalid_length(0, &self)),
-        }
-    }
-}
-
-/// Reads a row into places and canonical values.
-struct ValuesSeed<'a>(&'a Layout);
+/// Reads some columns into places and canonical values.
+pub(super) struct ValuesSeed<'a>(pub(super) &'a Layout);
 
 impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
     type Value = Values;
@@ -117,20 +49,37 @@ impl<'de> Visitor<'de> for ValuesSeed<'_> {
     type Value = Values;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with a value for each column")
+        f.write_str(A_ROW)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut columns: A) -> Result<Values, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, columns: A) -> Result<Values, A::Error> {
         let mut values = Values::new();
-        while let Some(Name(column)) = columns.next_key()? {
-            let Some(position) = self.0.position(&column) else {
-                return Err(Error::custom(format_args!(
-                    "column {column} is not monitored"
-                )));
-            };
-            let datum = self.0.types[position].canonical(columns.next_value()?);
-            values.push((position, datum));
-        }
+        read_columns(self.0, columns, |position, datum| {
+            values.push((position, datum))
+        })?;
         Ok(values)
     }
+}
+
+/// What a row is written as.
+const A_ROW: &str = "an object with a value for each column";
+
+/// Hands on the values of columns, in canonical form, with their places.
+fn read_columns<'de, A: MapAccess<'de>>(
+    layout: &Layout,
+    mut columns: A,
+    mut take: impl FnMut(usize, Datum),
+) -> Result<(), A::Error> {
+    while let Some(Name(column)) = columns.next_key()? {
+        let Some(position) = layout.position(&column) else {
+            return Err(Error::custom(format_args!(
+                "column {column} is not monitored"
+            )));
+        };
+        take(
+            position,
+            layout.types[position].canonical(columns.next_value()?),
+        );
+    }
+    Ok(())
 }
