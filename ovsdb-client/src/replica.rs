@@ -1,6 +1,6 @@
 //! The rows of a database on this side, kept equal to the server's.
 //!
-//! A [`Replica`] is fed by the task that reads a connection, message by message, before that task
+//! They are fed by the task that reads a connection, message by message, before that task
 //! hands on the reply to a call that follows on the wire. So when a call returns, what it changed
 //! can be read here. Whoever reads takes a [`Snapshot`], or follows the changes.
 

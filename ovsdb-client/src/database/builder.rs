@@ -69,28 +69,28 @@ impl DatabaseBuilder {
     }
 
     /// Sets how long a single connection may take to be made, and an answer to a question of the
-    /// session's own. Default: 30 seconds, as with [`ClientBuilder::deadline`].
+    /// session's own. Default: 30 seconds, as with [`ClientBuilder::deadline`](crate::ClientBuilder::deadline).
     #[must_use]
     pub fn connect_deadline(mut self, deadline: Duration) -> Self {
         self.0.client = self.0.client.deadline(deadline);
         self
     }
 
-    /// Sets the largest message accepted, as [`ClientBuilder::message_limit`].
+    /// Sets the largest message accepted, as [`ClientBuilder::message_limit`](crate::ClientBuilder::message_limit).
     #[must_use]
     pub fn message_limit(mut self, limit: usize) -> Self {
         self.0.client = self.0.client.message_limit(limit);
         self
     }
 
-    /// Sets how streams are opened, TLS included, as [`ClientBuilder::stream`].
+    /// Sets how streams are opened, TLS included, as [`ClientBuilder::stream`](crate::ClientBuilder::stream).
     #[must_use]
     pub fn stream(mut self, options: StreamOptions) -> Self {
         self.0.client = self.0.client.stream(options);
         self
     }
 
-    /// Chooses what matches replies to requests, as [`ClientBuilder::rpc_layer`].
+    /// Chooses what matches replies to requests, as [`ClientBuilder::rpc_layer`](crate::ClientBuilder::rpc_layer).
     #[must_use]
     pub fn rpc_layer(mut self, layer: RpcLayer) -> Self {
         self.0.client = self.0.client.rpc_layer(layer);
