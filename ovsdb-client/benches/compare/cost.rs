@@ -67,7 +67,9 @@ fn cpu_of_this_process() -> Duration {
 /// Most memory that a process ever had, in MB (proc_pid_status(5), `VmHWM`); none once it is gone.
 pub(crate) fn peak(process: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0 / 1e6)
 }

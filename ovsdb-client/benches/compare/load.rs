@@ -25,7 +25,11 @@ pub(crate) fn measure(
 ) -> anyhow::Result<()> {
     let experiment = "50,000 Logical_Switch_Port rows loaded";
     for _ in 0..rounds {
-        report.add(experiment, "only read, nothing made of it", programs.job(Job::Read)?);
+        report.add(
+            experiment,
+            "only read, nothing made of it",
+            programs.job(Job::Read)?,
+        );
         for (client, layer) in [
             ("ovsdb-client crate, Direct", Layer::Direct),
             ("ovsdb-client crate, Jsonrpsee", Layer::Jsonrpsee),
@@ -74,7 +78,10 @@ pub(crate) fn read(socket: &Path) -> anyhow::Result<Cost> {
     let end = json!({"method": "echo", "params": [], "id": END});
     write!(stream, "{monitor}{end}")?;
     let (mut buffer, mut bytes, mut tail) = (vec![0; 64 * 1024], 0, Vec::new());
-    while !tail.windows(END.len()).any(|window| window == END.as_bytes()) {
+    while !tail
+        .windows(END.len())
+        .any(|window| window == END.as_bytes())
+    {
         let count = stream.read(&mut buffer)?;
         ensure!(count > 0, "the server closed the connection");
         bytes += count;

@@ -43,7 +43,12 @@ pub(crate) async fn look_up() -> anyhow::Result<Figures> {
     let pods: Vec<_> = (0..ROWS).map(rows::pod).collect();
     let uuids: Vec<_> = (0..ROWS).map(rows::uuid).collect();
     let addresses: Vec<_> = (0..ROWS)
-        .map(|row| rows::port(row).get("addresses").cloned().unwrap_or_else(ovsdb_client::value::Datum::empty))
+        .map(|row| {
+            rows::port(row)
+                .get("addresses")
+                .cloned()
+                .unwrap_or_else(ovsdb_client::value::Datum::empty)
+        })
         .collect();
     let mut figures = Figures::new();
     let mut time = |name: &str, count, look: &dyn Fn(usize) -> usize| {
@@ -62,7 +67,9 @@ pub(crate) async fn look_up() -> anyhow::Result<Figures> {
         snapshot.row(TABLE, uuids[n]).map_or(0, |_| 1)
     })?;
     time("by name, an index of the schema", QUICK, &|n| {
-        snapshot.find(TABLE, &["name"], &[names[n].as_str().into()]).count()
+        snapshot
+            .find(TABLE, &["name"], &[names[n].as_str().into()])
+            .count()
     })?;
     time("by a map key, with an index", QUICK, &|n| {
         snapshot

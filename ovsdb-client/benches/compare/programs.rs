@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -127,14 +128,15 @@ impl<'a> Programs<'a> {
                 command.stdout(Stdio::null());
                 let process = Watched::start(self.server, command)?;
                 process.end(|child, peak| {
-                    let status = loop {
-                        if let Some(status) = child.try_wait()? {
-                            break status;
-                        }
-                        *peak = cost::peak(&child.id().to_string()).unwrap_or(*peak);
-                        // A look now and then is all that is wanted.
-                        std::thread::park_timeout(SAMPLING);
-                    };
+                    let id = child.id().to_string();
+                    let status = std::thread::scope(|scope| {
+                        let (ended, running) = mpsc::channel::<()>();
+                        let sampling = scope.spawn(|| sample(&id, running));
+                        let status = child.wait();
+                        drop(ended);
+                        *peak = sampling.join().unwrap_or_default();
+                        status
+                    })?;
                     ensure!(status.success(), "{TOOL} failed");
                     Ok(())
                 })
@@ -214,6 +216,15 @@ impl<'a> Watched<'a> {
     }
 }
 
+/// Looks at the memory of a process now and then until it has ended.
+fn sample(process: &str, running: mpsc::Receiver<()>) -> f64 {
+    let mut peak = 0.0;
+    while running.recv_timeout(SAMPLING) == Err(mpsc::RecvTimeoutError::Timeout) {
+        peak = cost::peak(process).unwrap_or(peak);
+    }
+    peak
+}
+
 /// Waits for a program that prints one line of JSON.
 fn output<T: DeserializeOwned>(child: Child) -> anyhow::Result<T> {
     let output = child.wait_with_output()?;
@@ -227,14 +238,21 @@ fn install_python(directory: &Path) -> anyhow::Result<PathBuf> {
     let run = |program: &Path, arguments: &[&str]| {
         let status = command(program).args(arguments).arg(&environment).status();
         let status = status.with_context(|| program.display().to_string())?;
-        ensure!(status.success(), "{} {arguments:?} failed", program.display());
+        ensure!(
+            status.success(),
+            "{} {arguments:?} failed",
+            program.display()
+        );
         Ok(())
     };
     run(Path::new("python3"), &["-m", "venv"])?;
     let python = environment.join("bin/python");
     let mut pip = command(&python);
     pip.args(["-m", "pip", "install", "--quiet", "ovs"]);
-    ensure!(pip.status()?.success(), "pip cannot install the package ovs");
+    ensure!(
+        pip.status()?.success(),
+        "pip cannot install the package ovs"
+    );
     Ok(python)
 }
 

@@ -86,8 +86,14 @@ impl Report {
             }
         }
         for LookUps { client, rounds } in &self.look_ups {
-            say(&format!("\nLook-ups in 50,000 rows, {client:<17} {:>21}", "ns"));
-            for name in rounds.iter().flat_map(|round| round.keys().take(rounds[0].len())) {
+            say(&format!(
+                "\nLook-ups in 50,000 rows, {client:<17} {:>21}",
+                "ns"
+            ));
+            for name in rounds
+                .iter()
+                .flat_map(|round| round.keys().take(rounds[0].len()))
+            {
                 let values = rounds.iter().filter_map(|round| round.get(name).copied());
                 say(&format!("{name:<42} {:>21}", spread(values, 0)));
             }

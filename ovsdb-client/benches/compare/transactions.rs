@@ -46,7 +46,11 @@ pub(crate) fn measure(
             let count = COUNT / 5;
             let arguments = ["calls", &count.to_string(), &window.to_string()];
             if let Some(cost) = programs.python(&arguments)? {
-                report.add(experiment, "Python ovs.jsonrpc (2,000, x5)", cost.times(5.0));
+                report.add(
+                    experiment,
+                    "Python ovs.jsonrpc (2,000, x5)",
+                    cost.times(5.0),
+                );
                 clear(programs)?;
             }
         }

@@ -36,8 +36,16 @@ pub(crate) fn measure(
         for (client, layer, reader) in [
             ("ovsdb-client crate, Direct", Layer::Direct, Reader::Nobody),
             ("same, Jsonrpsee", Layer::Jsonrpsee, Reader::Nobody),
-            ("same, Direct, a subscriber", Layer::Direct, Reader::Subscriber),
-            ("same, Direct, a snapshot kept after each", Layer::Direct, Reader::Snapshots),
+            (
+                "same, Direct, a subscriber",
+                Layer::Direct,
+                Reader::Subscriber,
+            ),
+            (
+                "same, Direct, a snapshot kept after each",
+                Layer::Direct,
+                Reader::Snapshots,
+            ),
         ] {
             let job = Job::Replay { layer, reader };
             report.add(replayed, client, programs.job(job)?);
