@@ -4,7 +4,6 @@ usage: idl.py SOCKET (calls COUNT WINDOW | commits COUNT | load ROWS | follow NA
 """
 
 import json
-import resource
 import sys
 import time
 
@@ -22,11 +21,13 @@ class Stopwatch:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
     def stop(self):
-        usage = resource.getrusage(resource.RUSAGE_SELF)
+        # Not ru_maxrss, which counts the memory of the parent before the exec as well.
+        with open("/proc/self/status") as status:
+            peak = next(line for line in status if line.startswith("VmHWM:"))
         print(json.dumps({
             "wall": time.perf_counter() - self.wall,
             "cpu": time.process_time() - self.cpu,
-            "peak": usage.ru_maxrss * 1024 / 1e6,
+            "peak": int(peak.split()[1]) * 1024 / 1e6,
         }), flush=True)
 
 

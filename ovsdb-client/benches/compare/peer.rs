@@ -67,6 +67,8 @@ impl Peer {
             let id = &request["id"];
             let result = match request["method"].as_str() {
                 Some("set_db_change_aware") => "{}".to_owned(),
+                // The client is about to go, and may be gone already.
+                Some("monitor_cancel") => break,
                 Some("get_schema") => rows::schema()?.json().to_owned(),
                 Some("monitor_cond_since") => {
                     let monitor = request["params"][1].as_str().context("a monitor's id")?;

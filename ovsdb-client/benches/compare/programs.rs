@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -127,14 +128,15 @@ impl<'a> Programs<'a> {
                 command.stdout(Stdio::null());
                 let process = Watched::start(self.server, command)?;
                 process.end(|child, peak| {
-                    let status = loop {
-                        if let Some(status) = child.try_wait()? {
-                            break status;
-                        }
-                        *peak = cost::peak(&child.id().to_string()).unwrap_or(*peak);
-                        // A look now and then is all that is wanted.
-                        std::thread::park_timeout(SAMPLING);
-                    };
+                    let id = child.id().to_string();
+                    let status = std::thread::scope(|scope| {
+                        let (ended, running) = mpsc::channel::<()>();
+                        let sampling = scope.spawn(|| sample(&id, running));
+                        let status = child.wait();
+                        drop(ended);
+                        *peak = sampling.join().unwrap_or_default();
+                        status
+                    })?;
                     ensure!(status.success(), "{TOOL} failed");
                     Ok(())
                 })
@@ -212,6 +214,15 @@ impl<'a> Watched<'a> {
             server: self.server.cpu()? - self.server_cpu,
         })
     }
+}
+
+/// Looks at the memory of a process now and then until it has ended.
+fn sample(process: &str, running: mpsc::Receiver<()>) -> f64 {
+    let mut peak = 0.0;
+    while running.recv_timeout(SAMPLING) == Err(mpsc::RecvTimeoutError::Timeout) {
+        peak = cost::peak(process).unwrap_or(peak);
+    }
+    peak
 }
 
 /// Waits for a program that prints one line of JSON.

@@ -182,10 +182,16 @@ impl Rows {
         );
         match index {
             Some(index) => self.by_uuid(index.find(values)),
-            None => self.scan(|row| {
-                let mut pairs = columns.iter().zip(values);
-                pairs.all(|(column, value)| row.get(column) == Some(value))
-            }),
+            None => {
+                let positions = columns.iter().map(|column| self.layout.position(column));
+                let Some(positions) = positions.collect::<Option<Vec<_>>>() else {
+                    return Vec::new();
+                };
+                self.scan(|row| {
+                    let mut pairs = positions.iter().zip(values);
+                    pairs.all(|(position, value)| row.values()[*position] == *value)
+                })
+            }
         }
     }
 

@@ -78,6 +78,11 @@ impl Row {
         Some(&mut self.values[index])
     }
 
+    /// All values in the order of their columns.
+    pub(crate) fn values(&self) -> &[Datum] {
+        &self.values
+    }
+
     /// All values in the order of their columns, to be changed in place.
     pub(crate) fn values_mut(&mut self) -> &mut [Datum] {
         &mut self.values
