@@ -11,7 +11,6 @@ mod damage;
 mod differences;
 mod nonsense;
 mod rows;
-mod speed;
 mod standalone;
 
 use ovsdb_client::file::{Annotation, Contents, Entries, Log};
