@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use ovsdb_client::Schema;
-use ovsdb_client::file::{self, Annotation, Contents, Durability, NewCluster, StandaloneFile};
+use ovsdb_client::file::{
+    self, Annotation, Contents, Durability, Entries, Log, NewCluster, StandaloneFile,
+};
 use ovsdb_client::value::{Datum, Row};
 use uuid::Uuid;
 
@@ -50,7 +52,10 @@ fn main() -> anyhow::Result<()> {
         let files = cluster.files()?;
         Ok(files[0].create(&clustered, Durability::Disk)?)
     })?;
-    timed("load it", || Ok(file::load(&clustered)?))?;
+    timed("load it", || match file::load(&clustered)? {
+        Log::Clustered(log) => Ok(log.contents(Entries::All)?),
+        Log::Standalone(_) => bail!("a standalone file was written"),
+    })?;
     let converted = directory.path().join("converted.db");
     timed("ovsdb-tool cluster-to-standalone", || {
         ovsdb_tool("cluster-to-standalone", &[&converted, &clustered])
