@@ -99,25 +99,6 @@ def load(remote, count):
     watch.stop()
 
 
-def follow(remote, name):
-    """Updates, up to the port of that name."""
-    class Follower(ovs.db.idl.Idl):
-        last = False
-
-        def notify(self, event, row, updates=None):
-            if event == ovs.db.idl.ROW_CREATE and row.name == name:
-                self.last = True
-
-    helper = ovs.db.idl.SchemaHelper(SCHEMA)
-    helper.register_table(PORTS)
-    idl = Follower(remote, helper)
-    run_until(idl, lambda: len(idl.tables[PORTS].rows) > 0)
-    print("ready", flush=True)
-    watch = Stopwatch()
-    run_until(idl, lambda: idl.last)
-    watch.stop()
-
-
 def lookup(remote, count):
     """Nanoseconds of each kind of look-up."""
     idl = idl_of(remote, PORTS)
@@ -154,8 +135,6 @@ def main():
             commits(remote, *map(int, arguments))
         case "load":
             load(remote, *map(int, arguments))
-        case "follow":
-            follow(remote, *arguments)
         case "lookup":
             lookup(remote, *map(int, arguments))
 

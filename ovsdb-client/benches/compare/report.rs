@@ -71,17 +71,19 @@ impl Report {
         }
         let [before, after] = &self.load_average;
         say(&format!("load average {before} before, {after} after"));
-        let mut experiments: Vec<_> = self.costs.iter().map(|costs| costs.experiment).collect();
-        experiments.dedup();
-        experiments.sort_unstable();
-        experiments.dedup();
+        let mut experiments = Vec::new();
+        for Costs { experiment, .. } in &self.costs {
+            if !experiments.contains(experiment) {
+                experiments.push(experiment);
+            }
+        }
         for experiment in experiments {
             say(&format!(
                 "\n{experiment:<42} {:>21} {:>21} {:>8} {:>7}",
                 "wall, s", "client CPU, s", "server", "MB"
             ));
             let costs = self.costs.iter();
-            for costs in costs.filter(|costs| costs.experiment == experiment) {
+            for costs in costs.filter(|costs| *costs.experiment == *experiment) {
                 say(&costs.line());
             }
         }
@@ -90,10 +92,7 @@ impl Report {
                 "\nLook-ups in 50,000 rows, {client:<17} {:>21}",
                 "ns"
             ));
-            for name in rounds
-                .iter()
-                .flat_map(|round| round.keys().take(rounds[0].len()))
-            {
+            for name in rounds.iter().take(1).flat_map(Figures::keys) {
                 let values = rounds.iter().filter_map(|round| round.get(name).copied());
                 say(&format!("{name:<42} {:>21}", spread(values, 0)));
             }
