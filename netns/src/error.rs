@@ -64,6 +64,14 @@ pub enum NodeError {
         /// The node's host name.
         node: String,
     },
+    /// The process that was said to be the node's is another one.
+    #[error("process {pid} is not the first one of node {node}")]
+    Stranger {
+        /// The node's name.
+        node: String,
+        /// The process, as seen from here.
+        pid: i32,
+    },
     /// The node did not report within the deadline.
     #[error("node {node} did not report within {seconds} s")]
     Silent {

@@ -23,6 +23,7 @@
 )]
 
 mod clone;
+mod confinement;
 mod error;
 mod ioctl;
 mod keeper;

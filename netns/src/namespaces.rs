@@ -42,6 +42,13 @@ impl Namespaces {
         }
     }
 
+    /// Everything that makes a container: as for a node, and the cgroup namespace.
+    pub(crate) fn container_of(process: &Process) -> Self {
+        let mut namespaces = Self::node_of(process);
+        namespaces.types |= ThreadNameSpaceType::CONTROL_GROUP;
+        namespaces
+    }
+
     /// The same, but with another network namespace.
     #[must_use]
     pub fn with_network(&self, net: OwnedFd) -> Self {

@@ -3,6 +3,8 @@
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
@@ -30,6 +32,16 @@ const READY: u32 = u32::MAX;
 #[derive(Debug, Clone)]
 pub struct Node {
     process: Process,
+    origin: Origin,
+}
+
+/// Who made a node's first process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// [`Node::create`].
+    Keeper,
+    /// A container engine.
+    Engine,
 }
 
 impl Node {
@@ -77,6 +89,7 @@ impl Node {
                 match rustix::event::poll(&mut fds, Some(&Timespec::default())) {
                     Ok(0) => Ok(Self {
                         process: Process::from_pidfd(pidfd, pid),
+                        origin: Origin::Keeper,
                     }),
                     _ => Err(NodeError::Vanished { node: node.into() }),
                 }
@@ -98,6 +111,45 @@ impl Node {
     pub fn open(id: ProcessId) -> io::Result<Self> {
         Ok(Self {
             process: Process::open(id)?,
+            origin: Origin::Keeper,
+        })
+    }
+
+    /// Takes the first process of a container for a node. An engine tells its number only, so `folder`, which the engine
+    /// was told to show at `path` of this container and of no other, proves that it is the right one.
+    ///
+    /// # Errors
+    /// [`NodeError::Stranger`] when the process shows something else there; or when it is gone.
+    pub fn adopt(name: &str, pid: i32, folder: &Path, path: &Path) -> Result<Self, NodeError> {
+        let prepare = |step, source| NodeError::Prepare {
+            node: name.to_owned(),
+            step,
+            source,
+        };
+        let process = Process::with_pid(pid).map_err(|e| prepare("open its process", e))?;
+        let node = Self {
+            process,
+            origin: Origin::Engine,
+        };
+        let identity = |path: &Path| std::fs::metadata(path).map(|m| (m.dev(), m.ino()));
+        let wanted = identity(folder).map_err(|e| prepare("look at its folder", e))?;
+        match node.namespaces().run(|| identity(path))? {
+            Ok(found) if found == wanted => Ok(node),
+            _ => Err(NodeError::Stranger {
+                node: name.to_owned(),
+                pid,
+            }),
+        }
+    }
+
+    /// Opens a node that is a container and lives already.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub fn open_container(id: ProcessId) -> io::Result<Self> {
+        Ok(Self {
+            process: Process::open(id)?,
+            origin: Origin::Engine,
         })
     }
 
@@ -108,12 +160,19 @@ impl Node {
 
     /// The node's namespaces, for code that is to run in it.
     pub fn namespaces(&self) -> Namespaces {
-        Namespaces::node_of(&self.process)
+        match self.origin {
+            Origin::Keeper => Namespaces::node_of(&self.process),
+            Origin::Engine => Namespaces::container_of(&self.process),
+        }
     }
 
     /// A program to be run in the node.
     pub fn command(&self, program: impl Into<std::ffi::OsString>) -> Command {
-        Command::new(self.namespaces(), program)
+        let command = Command::new(self.namespaces(), program);
+        match self.origin {
+            Origin::Keeper => command,
+            Origin::Engine => command.confined_like(&self.process),
+        }
     }
 
     /// Creates a network namespace inside the node and names it as ip-netns(8) does, so that `ip netns exec NAME` in the

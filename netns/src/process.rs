@@ -54,6 +54,26 @@ impl Process {
         })
     }
 
+    /// Opens the process that has this number now; whether it is the right one is for the caller to find out.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none.
+    pub(crate) fn with_pid(pid: i32) -> io::Result<Self> {
+        let id = ProcessId {
+            pid,
+            start_time: start_time(pid)?,
+        };
+        Self::open(id)
+    }
+
+    /// The calling process.
+    ///
+    /// # Errors
+    /// When /proc is not mounted.
+    pub fn current() -> io::Result<Self> {
+        Self::with_pid(rustix::process::getpid().as_raw_nonzero().get())
+    }
+
     /// Its identity, to be stored and given to [`Process::open`] later.
     pub fn id(&self) -> ProcessId {
         self.id

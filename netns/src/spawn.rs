@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags};
 
+use crate::confinement::Confinement;
 use crate::error::SpawnError;
 use crate::namespaces::{Namespaces, on_fresh_thread};
 use crate::process::{Process, wait_for_end};
@@ -33,6 +34,8 @@ pub struct Command {
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
     stdio: Stdio,
+    /// The process whose cgroups and capabilities it gets; without one it has the caller's.
+    confined_like: Option<Process>,
 }
 
 impl Command {
@@ -43,7 +46,14 @@ impl Command {
             args: Vec::new(),
             envs: Vec::new(),
             stdio: Stdio::Capture,
+            confined_like: None,
         }
+    }
+
+    /// Gives it the cgroups and the capability bounding set of a process.
+    pub(crate) fn confined_like(mut self, process: &Process) -> Self {
+        self.confined_like = Some(process.clone());
+        self
     }
 
     /// Adds arguments.
@@ -134,6 +144,10 @@ impl Command {
                 .stdout(out.try_clone().map_err(failed)?)
                 .stderr(err.try_clone().map_err(failed)?);
             captured = Some((out, err));
+        }
+        if let Some(process) = &self.confined_like {
+            let confinement = Confinement::of(process).map_err(failed)?;
+            confinement.apply(&mut command);
         }
         // A child takes its namespaces from the thread that starts it.
         let namespaces = &self.namespaces;
