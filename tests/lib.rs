@@ -1,9 +1,15 @@
 //! What the integration tests share: running `ofm` in a state folder of its own, and counting what the host has.
 
+mod engine;
+mod image;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+
+pub use engine::{Engine, EngineKind, EngineOptions};
+pub use image::rootfs;
 
 /// Why a test cannot run here, or `None`. With `OFM_TEST_REQUIRE=all` nothing is ever missing: the test runs and fails.
 pub fn missing(programs: &[&str]) -> Option<String> {
@@ -75,6 +81,12 @@ pub fn describe(output: &Output) -> String {
     )
 }
 
+/// The end of what a program wrote, where its reasons are.
+fn last_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
+}
+
 /// A program of the host, for tests only.
 #[expect(
     clippy::disallowed_methods,
@@ -97,16 +109,19 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// What the host has that a cluster might leave behind and that can be told apart from other tests' clusters: processes
-/// whose mount table, environment or command line shows the place, and mounts below it.
+/// What the host has that a cluster might leave behind and that can be told apart from other tests' clusters.
 pub fn leftovers(place: &Place) -> BTreeSet<String> {
-    let mark = place.root().to_string_lossy().into_owned();
+    traces(&place.root().to_string_lossy())
+}
+
+/// Processes whose mount table or command line shows a path or a part of one, and mounts that do.
+pub fn traces(mark: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     found.extend(
         mounts
             .lines()
-            .filter(|line| line.contains(&mark))
+            .filter(|line| line.contains(mark))
             .map(str::to_owned),
     );
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -114,7 +129,7 @@ pub fn leftovers(place: &Place) -> BTreeSet<String> {
         let path = entry.path();
         let is_process = entry.file_name().to_string_lossy().parse::<u32>().is_ok();
         let read = |file: &str| std::fs::read(path.join(file)).unwrap_or_default();
-        let marked = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&mark);
+        let marked = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(mark);
         if is_process && (marked(&read("cmdline")) || marked(&read("mountinfo"))) {
             let name = String::from_utf8_lossy(&read("comm")).trim().to_owned();
             found.insert(format!("process {} {name}", path.display()));
