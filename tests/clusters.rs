@@ -1,49 +1,220 @@
-//! Real clusters with real daemons. Each test has a state folder of its own, and they run side by side. Needs root.
+//! Real clusters with real daemons, on every runtime. Each test has a state folder and a cluster name of its own, and
+//! they run side by side. Needs root.
 
 mod crash;
+mod engines;
+mod images;
 mod refusals;
 mod traffic;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ofm_tests::{Place, missing};
+use ofm_tests::{EngineKind, Place, Runtime, missing, stop_shared_engines};
 
-const DAEMONS: [&str; 4] = [
-    "ovsdb-server",
-    "ovs-vswitchd",
-    "ovn-northd",
-    "ovn-controller",
-];
+const DOCKER: Runtime = Runtime::Engine(EngineKind::Docker);
+const PODMAN: Runtime = Runtime::Engine(EngineKind::Podman);
+/// Where the whole suite runs.
+const MAIN: &[Runtime] = &[Runtime::Native, DOCKER];
+
+type Test = fn(&Place) -> Result<(), Failed>;
+type EngineTest = fn(EngineKind) -> Result<(), Failed>;
 
 fn main() {
     let mut arguments = Arguments::from_args();
     // The tests wait for daemons more than they compute.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let trials = vec![
-        real("vms_on_two_chassis_reach_each_other", &[], traffic::reach),
-        real("ten_megabytes_arrive_intact", &[], traffic::transfer),
-        real("five_clusters_run_at_once", &[], traffic::five),
-        real("a_node_is_isolated", &["killall", "ip"], traffic::isolated),
-        real("exec_passes_on_what_a_program_does", &[], traffic::exec),
-        real("only_daemons_are_executed", &["strace"], traffic::executed),
-        real("a_killed_start_leaves_nothing", &[], crash::start),
-        real("a_killed_harness_leaves_nothing", &[], crash::harness),
-        real("a_panic_leaves_nothing", &[], crash::panic),
-        real("what_cannot_be_is_refused", &[], refusals::table),
-        real("no_root_is_refused", &[], refusals::no_root),
-        real(
+    let tests: [(&str, &[Runtime], &[&str], Test); 26] = [
+        (
+            "vms_on_two_chassis_reach_each_other",
+            &Runtime::ALL,
+            &[],
+            traffic::reach,
+        ),
+        (
+            "ten_megabytes_arrive_intact",
+            &Runtime::ALL,
+            &[],
+            traffic::transfer,
+        ),
+        ("five_clusters_run_at_once", MAIN, &[], traffic::five),
+        (
+            "a_node_is_isolated",
+            MAIN,
+            &["killall", "ip"],
+            traffic::isolated,
+        ),
+        (
+            "exec_passes_on_what_a_program_does",
+            &Runtime::ALL,
+            &[],
+            traffic::exec,
+        ),
+        (
+            "only_daemons_are_executed",
+            &Runtime::ALL,
+            &["strace"],
+            traffic::executed,
+        ),
+        (
+            "a_killed_start_leaves_nothing",
+            &[Runtime::Native],
+            &[],
+            crash::start,
+        ),
+        (
+            "a_killed_harness_leaves_nothing",
+            &Runtime::ALL,
+            &[],
+            crash::harness,
+        ),
+        ("a_panic_leaves_nothing", &Runtime::ALL, &[], crash::panic),
+        ("what_cannot_be_is_refused", MAIN, &[], refusals::table),
+        ("no_root_is_refused", MAIN, &[], refusals::no_root),
+        (
             "a_missing_daemon_is_named",
+            &[Runtime::Native],
             &["unshare"],
             refusals::no_daemon,
         ),
+        (
+            "gc_removes_what_a_killed_start_left",
+            &[DOCKER, PODMAN],
+            &[],
+            crash::collected,
+        ),
+        (
+            "a_cluster_is_found_without_its_folder",
+            &[DOCKER, PODMAN],
+            &[],
+            engines::found,
+        ),
+        (
+            "daemons_are_confined_like_their_container",
+            &[DOCKER, PODMAN],
+            &[],
+            engines::confined,
+        ),
+        (
+            "containers_are_told_apart_by_labels_alone",
+            &[DOCKER, PODMAN],
+            &[],
+            engines::strangers,
+        ),
+        (
+            "no_engine_is_an_error_that_says_what_was_tried",
+            &[DOCKER, PODMAN],
+            &[],
+            engines::absent,
+        ),
+        (
+            "a_missing_program_of_an_image_is_named",
+            &[DOCKER, PODMAN],
+            &[],
+            images::lacking,
+        ),
+        (
+            "a_missing_image_is_named",
+            &[DOCKER, PODMAN],
+            &[],
+            images::absent,
+        ),
+        (
+            "roles_have_images_of_their_own",
+            &[DOCKER],
+            &[],
+            images::roles,
+        ),
+        (
+            "a_second_build_is_answered_from_the_cache",
+            &[DOCKER, PODMAN],
+            &["strace"],
+            images::cached,
+        ),
+        (
+            "a_build_that_fails_says_why",
+            &[DOCKER, PODMAN],
+            &[],
+            images::failing,
+        ),
+        ("trees_are_compiled", &[DOCKER], &[], images::compiled),
+        (
+            "package_files_are_installed",
+            &[DOCKER],
+            &["dpkg-deb"],
+            images::packaged,
+        ),
+        (
+            "the_packages_of_an_image_are_listed",
+            &[Runtime::Native],
+            &[],
+            images::listed,
+        ),
+        (
+            "an_image_has_what_tests_need_and_no_systemd",
+            &[DOCKER, PODMAN],
+            &[],
+            images::contents,
+        ),
     ];
-    libtest_mimic::run(&arguments, trials).exit();
+    let mut trials = Vec::new();
+    for (name, runtimes, needs, test) in tests {
+        for &runtime in runtimes {
+            let run = move || test(&Place::new(runtime)?);
+            trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
+        }
+    }
+    // These do something to their engine, so each has one of its own.
+    let tests: [(&str, &[Runtime], &[&str], EngineTest); 5] = [
+        (
+            "an_engine_that_halts_in_mid_start_is_given_up",
+            &[DOCKER, PODMAN],
+            &[],
+            engines::halted,
+        ),
+        (
+            "an_engine_without_a_capability_is_clear_about_it",
+            &[DOCKER],
+            &[],
+            engines::incapable,
+        ),
+        ("a_full_disk_is_clear", &[DOCKER], &[], engines::full),
+        (
+            "gc_removes_what_a_killed_build_left",
+            &[DOCKER, PODMAN],
+            &[],
+            images::killed,
+        ),
+        (
+            "a_missing_image_is_pulled",
+            &[DOCKER],
+            &["docker-registry"],
+            images::pulled,
+        ),
+    ];
+    for (name, runtimes, needs, test) in tests {
+        for &runtime in runtimes {
+            let Runtime::Engine(kind) = runtime else {
+                continue;
+            };
+            let run = move || test(kind);
+            trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Err(error) = stop_shared_engines() {
+        panic!("{error}");
+    }
+    conclusion.exit();
 }
 
 /// A test on real daemons. What it lacks is its reason to be skipped, shown in its name.
-fn real(name: &str, needs: &[&str], test: fn(&Place) -> Result<(), Failed>) -> Trial {
-    let mut programs = DAEMONS.to_vec();
+fn trial(
+    name: String,
+    runtime: Runtime,
+    needs: &[&str],
+    run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let mut programs = runtime.programs();
     programs.extend(needs);
-    let run = move || test(&Place::new()?);
     match missing(&programs) {
         None => Trial::test(name, run),
         Some(reason) => {

@@ -1,33 +1,25 @@
-//! What is left when the starting process dies: nothing.
+//! What is left when the starting process dies: nothing, or, at an engine, what `ofm gc` removes.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use ofm_tests::{Place, binary, program, wait_until_gone};
+use ofm_tests::{EngineKind, Place, binary, containers, pause, program, wait_until_gone};
+use serde_json::json;
 
 const KILLS: u32 = 40;
+const KILLS_AT_ENGINE: u32 = 20;
 const GRACE: Duration = Duration::from_secs(2);
+/// An engine removes what has ended one after the other, and has other tests' containers to make meanwhile.
+pub(crate) const GRACE_AT_ENGINE: Duration = Duration::from_secs(20);
 
 /// Kills `ofm start` at 40 instants spread over a whole start.
 pub(crate) fn start(place: &Place) -> Result<(), Failed> {
-    let began = Instant::now();
-    place.run(&["start"])?;
-    let whole = began.elapsed();
-    place.run(&["stop"])?;
+    let whole = time_of_a_start(place)?;
     for k in 0..KILLS {
-        let mut child = place
-            .ofm(&["start"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        // The instants are spread evenly; the scheduler adds the chance.
         let after = whole * k / KILLS;
-        let (_never_sends, never) = std::sync::mpsc::channel::<()>();
-        let _elapsed = never.recv_timeout(after);
-        child.kill()?;
-        if child.wait()?.code().is_some() {
+        if !kill_a_start(place, after)? {
             // It had ended by itself, and left a cluster as it should.
             place.run(&["stop"])?;
             continue;
@@ -48,11 +40,80 @@ pub(crate) fn start(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Kills `ofm start` at 20 instants. Then `ofm gc` removes all that is ours, and nothing else.
+pub(crate) fn collected(place: &Place) -> Result<(), Failed> {
+    let engine = place.engine().ok_or("only an engine remembers")?;
+    let whole = time_of_a_start(place)?;
+    // Somebody else's, with a name like ours: one has no labels, the other has some of ours.
+    let strangers =
+        ["other", "labelled"].map(|kind| format!("{}-ovn-chassis-{kind}", place.name()));
+    for (name, labels) in strangers
+        .iter()
+        .zip([json!({}), json!({ "ofm.cluster": place.name() })])
+    {
+        let body = json!({ "Image": ofm_tests::IMAGE, "Cmd": ["true"], "Labels": labels });
+        let path = format!("/containers/create?name={name}");
+        engine.request("POST", &path, body.to_string().as_bytes())?;
+    }
+    for k in 0..KILLS_AT_ENGINE {
+        let after = whole * k / KILLS_AT_ENGINE;
+        if !kill_a_start(place, after)? {
+            place.run(&["stop"])?;
+            continue;
+        }
+        // What the engine was doing when its client died, it does to the end.
+        pause(GRACE);
+        place.run(&["gc"])?;
+        if place.run(&["ls"])?.contains("running") {
+            // It was ready before the signal came.
+            place.run(&["stop"])?;
+        }
+        wait_until_gone(place, GRACE_AT_ENGINE).map_err(|e| format!("after {after:?}: {e}"))?;
+        assert_eq!(std::fs::read_dir(place.root())?.count(), 0, "{after:?}");
+        let names: Vec<_> = containers(engine)?
+            .iter()
+            .map(|container| container["Names"][0].to_string())
+            .collect();
+        for stranger in &strangers {
+            let is_there = names.iter().any(|name| name.contains(stranger.as_str()));
+            assert!(is_there, "{stranger} is gone: {names:?}");
+        }
+    }
+    for stranger in strangers {
+        engine.request("DELETE", &format!("/containers/{stranger}?force=1"), b"")?;
+    }
+    place.run(&["start"])?;
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE_AT_ENGINE)?;
+    Ok(())
+}
+
+fn time_of_a_start(place: &Place) -> Result<Duration, Failed> {
+    let began = Instant::now();
+    place.run(&["start"])?;
+    let whole = began.elapsed();
+    place.run(&["stop"])?;
+    Ok(whole)
+}
+
+/// Starts a cluster and kills that after some time. Returns whether it was still at it.
+fn kill_a_start(place: &Place, after: Duration) -> Result<bool, Failed> {
+    let mut child = place
+        .ofm(&["start"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // The instants are spread evenly; the scheduler adds the chance.
+    pause(after);
+    child.kill()?;
+    Ok(child.wait()?.code().is_none())
+}
+
 pub(crate) fn harness(place: &Place) -> Result<(), Failed> {
     let mut child = spawn_harness(place, "wait")?;
     child.kill()?;
     child.wait()?;
-    wait_until_gone(place, GRACE)?;
+    wait_until_gone(place, grace(place))?;
     place.run(&["start"])?;
     place.run(&["stop"])?;
     Ok(())
@@ -62,14 +123,24 @@ pub(crate) fn panic(place: &Place) -> Result<(), Failed> {
     let mut child = spawn_harness(place, "panic")?;
     let status = child.wait()?;
     assert_eq!(status.code(), Some(101), "a panic ends a program with 101");
-    wait_until_gone(place, GRACE)?;
+    wait_until_gone(place, grace(place))?;
     assert_eq!(std::fs::read_dir(place.root())?.count(), 0);
     Ok(())
 }
 
+/// How long after a crash all must be gone without anybody's help. Containers end as fast as native nodes, but an engine
+/// forgets them one after the other.
+fn grace(place: &Place) -> Duration {
+    match place.engine().map(|engine| engine.kind()) {
+        None => GRACE,
+        Some(EngineKind::Docker | EngineKind::Podman) => GRACE_AT_ENGINE,
+    }
+}
+
 /// Starts the harness and waits until its cluster is ready.
-fn spawn_harness(place: &Place, what: &str) -> Result<std::process::Child, Failed> {
+fn spawn_harness(place: &Place, what: &str) -> Result<Child, Failed> {
     let mut child = program(&binary("harness"))
+        .arg(serde_json::to_string(&place.spec())?)
         .arg(place.root())
         .arg(what)
         .stdout(Stdio::piped())

@@ -160,6 +160,11 @@ impl Engine {
         format!("unix://{}", self.socket().display())
     }
 
+    /// The folder with its images and containers, as the daemon sees it.
+    pub fn data(&self) -> &Path {
+        self.folders.data()
+    }
+
     /// The process id of the daemon.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()

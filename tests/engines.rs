@@ -1,215 +1,298 @@
-//! The tests' own container engines: what the tests of containers rest on. Needs root.
+//! Clusters and their container engine: whose containers are whose, and what a bad engine leads to.
 
-use std::io::{BufRead, BufReader};
+use std::io::ErrorKind;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use ofm_tests::{Engine, EngineKind, EngineOptions, describe, missing, program, traces};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::OwnedFd;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use libtest_mimic::Failed;
+use ofm::image::packages::Distribution;
+use ofm_tests::{
+    Engine, EngineKind, EngineOptions, IMAGE, Place, build, containers, describe, pause, rootfs,
+    traces, wait_until_gone,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
-/// Tells this program to be the one that is killed.
-const VICTIM: &str = "OFM_TEST_VICTIM";
+use crate::crash::GRACE_AT_ENGINE;
 
-fn main() {
-    if let Ok(kind) = std::env::var(VICTIM) {
-        be_killed(&kind).expect("an engine and a container run");
-    }
-    let mut trials = Vec::new();
-    for kind in [EngineKind::Docker, EngineKind::Podman] {
-        let mut add = |name: &str, test: fn(EngineKind) -> Result<(), Failed>| {
-            let name = format!("{}_{name}", kind.as_str());
-            let run = move || test(kind);
-            let mut programs = kind.programs().to_vec();
-            programs.extend(["catatonit", "tar"]);
-            trials.push(match missing(&programs) {
-                None => Trial::test(name, run),
-                Some(reason) => {
-                    Trial::test(format!("{name} (skipped: {reason})"), run).with_ignored_flag(true)
-                }
-            });
-        };
-        add("stops_and_leaves_nothing", stops);
-        add("lacks_a_capability", lacks_capability);
-        add("runs_out_of_disk", runs_out_of_disk);
-        add("ends_with_a_killed_test", ends_with_a_killed_test);
-    }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
+/// A cluster is found, and ended, by what its engine knows of it.
+pub(crate) fn found(place: &Place) -> Result<(), Failed> {
+    let listed =
+        || -> Result<Value, Failed> { Ok(serde_json::from_str(&place.run(&["ls", "--json"])?)?) };
+    place.run(&["start", "--no-fake-vms"])?;
+    std::fs::remove_dir_all(place.root().join(place.name()))?;
+    let clusters = listed()?;
+    assert_eq!(clusters[0]["name"], place.name(), "{clusters}");
+    assert_eq!(clusters[0]["running"], true, "{clusters}");
+    place.run(&["gc"])?;
+    assert_eq!(listed()?, clusters, "what runs is no garbage");
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE_AT_ENGINE)?;
+    assert_eq!(listed()?, json!([]));
 
-fn stops(kind: EngineKind) -> Result<(), Failed> {
-    let engine = Engine::start(kind)?;
-    let container = start_container(&engine)?;
-    let folder = engine
-        .socket()
-        .parent()
-        .map(Path::to_owned)
-        .ok_or("no folder")?;
-    let daemon = engine.pid();
-    engine.stop()?;
-    assert!(!is_alive(container), "the container lives");
-    assert!(!is_alive(daemon), "the daemon lives");
-    assert_nothing_names(&folder);
-    Ok(())
-}
-
-fn lacks_capability(kind: EngineKind) -> Result<(), Failed> {
-    const SYS_BOOT: u64 = 1 << 22;
-    let drop_capabilities = vec!["sys_boot".to_owned()];
-    let engine = Engine::start_with(
-        kind,
-        EngineOptions {
-            drop_capabilities,
-            ..Default::default()
-        },
-    )?;
-    for set in ["CapBnd:", "CapEff:"] {
-        assert_eq!(
-            capabilities(engine.pid(), set)? & SYS_BOOT,
-            0,
-            "{set} has it"
-        );
-        assert_ne!(
-            capabilities(std::process::id(), set)? & SYS_BOOT,
-            0,
-            "it was not there before"
-        );
-    }
-    Ok(engine.stop()?)
-}
-
-fn runs_out_of_disk(kind: EngineKind) -> Result<(), Failed> {
-    const LIMIT: usize = 16 << 20;
-    let engine = Engine::start_with(
-        kind,
-        EngineOptions {
-            data_limit: Some(LIMIT as u64),
-            ..Default::default()
-        },
-    )?;
-    let file = tempfile::Builder::new().tempdir()?;
-    std::fs::write(file.path().join("large"), vec![1; LIMIT * 2])?;
-    let large = tar(file.path(), "large")?;
-    let error = import(&engine, &large).expect_err("the image is larger than the disk");
-    let error = format!("{error:?}");
-    assert!(error.contains("no space left"), "{error}");
-    Ok(engine.stop()?)
-}
-
-fn ends_with_a_killed_test(kind: EngineKind) -> Result<(), Failed> {
-    let mut test = program(&std::env::current_exe()?)
-        .env(VICTIM, kind.as_str())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let output = test.stdout.take().ok_or("no output")?;
-    let mut line = String::new();
-    BufReader::new(output).read_line(&mut line)?;
-    let words: Vec<_> = line.split_whitespace().collect();
-    let [folder, daemon, container] = words[..] else {
-        return Err(format!("it said {line:?}").into());
-    };
-    let (daemon, container) = (process(daemon.parse()?)?, container.parse()?);
-    assert!(is_alive(container), "not running: {line}");
-    test.kill()?;
-    test.wait()?;
-    let ten_seconds = Duration::from_secs(10).try_into()?;
-    let mut ended = [PollFd::new(&daemon, PollFlags::IN)];
-    assert_eq!(poll(&mut ended, Some(&ten_seconds))?, 1, "the daemon lives");
-    // The next engine removes the rest.
-    Engine::start(kind)?.stop()?;
-    assert!(!is_alive(container), "the container lives");
-    assert_nothing_names(Path::new(folder));
-    Ok(())
-}
-
-/// Starts an engine with a container, says what they are, and waits.
-fn be_killed(kind: &str) -> Result<(), Failed> {
-    let mut kinds = [EngineKind::Docker, EngineKind::Podman].into_iter();
-    let engine = Engine::start(kinds.find(|k| k.as_str() == kind).ok_or("no such engine")?)?;
-    let container = start_container(&engine)?;
-    let folder = engine.socket().parent().ok_or("no folder")?.display();
-    #[expect(
-        clippy::print_stdout,
-        reason = "the test that kills this program reads it"
-    )]
-    {
-        println!("{folder} {} {container}", engine.pid());
-    }
-    loop {
-        std::thread::park();
-    }
-}
-
-/// Starts a container that does nothing, and returns its process id.
-fn start_container(engine: &Engine) -> Result<u32, Failed> {
-    let image = tar(Path::new("/usr/bin"), "catatonit")?;
-    let image = import(engine, &image)?;
-    // catatonit -P only waits. Podman would give it limits that it may be too weak to give.
-    let limit = |name| serde_json::json!({"Name": name, "Soft": 100, "Hard": 100});
-    let body = serde_json::json!({
-        "Image": image,
-        "Cmd": ["/catatonit", "-P"],
-        "HostConfig": {"NetworkMode": "none", "Ulimits": [limit("nofile"), limit("nproc")]},
-    });
-    let body = body.to_string();
-    let created = engine.request("POST", "/containers/create", body.as_bytes())?;
-    let created: serde_json::Value = serde_json::from_str(&created)?;
-    let id = created["Id"].as_str().ok_or("no id")?;
-    engine.request("POST", &format!("/containers/{id}/start"), b"")?;
-    let shown = engine.request("GET", &format!("/containers/{id}/json"), b"")?;
-    let shown: serde_json::Value = serde_json::from_str(&shown)?;
-    let pid = shown["State"]["Pid"].as_u64().ok_or("no process")?;
-    Ok(u32::try_from(pid)?)
-}
-
-/// Makes an image and returns its id. The status of the answer is 200 even if the import fails half-way.
-fn import(engine: &Engine, tar: &[u8]) -> Result<String, Failed> {
-    let answer = engine.request("POST", "/images/create?fromSrc=-", tar)?;
-    let last: serde_json::Value = serde_json::from_str(answer.lines().last().unwrap_or_default())?;
-    Ok(last["status"].as_str().ok_or(answer)?.to_owned())
-}
-
-fn tar(folder: &Path, file: &str) -> Result<Vec<u8>, Failed> {
-    let mut tar = program(Path::new("tar"));
-    let output = tar.arg("-C").arg(folder).args(["-c", file]).output()?;
-    match output.status.success() {
-        true => Ok(output.stdout),
-        false => Err(describe(&output).into()),
-    }
-}
-
-fn process(pid: u32) -> Result<OwnedFd, Failed> {
-    let pid = Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?;
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
-}
-
-fn is_alive(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    !status.is_empty() && !status.contains("State:\tZ")
-}
-
-/// One of the sets of proc_pid_status(5).
-fn capabilities(pid: u32, set: &str) -> Result<u64, Failed> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let set = status
-        .lines()
-        .find_map(|line| line.strip_prefix(set))
-        .ok_or("no such set")?;
-    Ok(u64::from_str_radix(set.trim(), 16)?)
-}
-
-/// No file, mount or process is left that names an engine's folder.
-fn assert_nothing_names(folder: &Path) {
-    let name = folder.file_name().unwrap_or_default();
-    for parent in ["/run", "/var/tmp"] {
+    place.run(&["start", "--no-fake-vms"])?;
+    let state = std::fs::read(place.root().join(place.name()).join("state.json"))?;
+    let state: Value = serde_json::from_slice(&state)?;
+    let keeper = state["keeper"]["pid"].as_i64().ok_or("no keeper")?;
+    signal(i32::try_from(keeper)?, Signal::KILL)?;
+    // Its containers go by themselves, whoever has killed it.
+    let folder = place.root().join(place.name());
+    let began = Instant::now();
+    while !place.containers()?.is_empty() {
         assert!(
-            !Path::new(parent).join(name).exists(),
-            "{parent}/{name:?} is there"
+            began.elapsed() < GRACE_AT_ENGINE,
+            "{:?}",
+            place.containers()?
         );
+        pause(Duration::from_millis(10));
     }
-    let left = traces(&name.to_string_lossy());
-    assert!(left.is_empty(), "left: {left:#?}");
+    assert_eq!(listed()?[0]["running"], false);
+    place.run(&["stop"])?;
+    assert!(!folder.exists());
+    Ok(())
+}
+
+/// What is started in a container from outside is accounted for and limited as if it had been started inside.
+pub(crate) fn confined(place: &Place) -> Result<(), Failed> {
+    place.run(&[
+        "start",
+        "--no-fake-vms",
+        "--chassis",
+        "1",
+        "--gateways",
+        "0",
+    ])?;
+    let read = |script: &str| place.run(&["exec", "ovn-chassis-1", "--", "sh", "-c", script]);
+    let first = read("cat /proc/1/cgroup")?;
+    let pidfiles = [
+        "openvswitch/ovs-vswitchd",
+        "openvswitch/ovsdb-server",
+        "ovn/ovn-controller",
+    ];
+    for pidfile in pidfiles {
+        let daemons = read(&format!("cat /proc/$(cat /run/{pidfile}.pid)/cgroup"))?;
+        assert_eq!(daemons, first, "{pidfile}");
+    }
+    assert_eq!(read("cat /proc/self/cgroup")?, first);
+    let own = std::fs::read_to_string("/proc/self/cgroup")?;
+    assert_ne!(first, own, "a container has cgroups of its own");
+    let capabilities = read("grep CapBnd /proc/1/status")?;
+    assert_eq!(read("grep CapBnd /proc/self/status")?, capabilities);
+    let ours = std::fs::read_to_string("/proc/self/status")?;
+    assert!(
+        !ours.contains(capabilities.trim()),
+        "a container is given less than we have"
+    );
+    place.run(&["stop"])?;
+    Ok(())
+}
+
+/// A name does not make a container ours, nor do some labels.
+pub(crate) fn strangers(place: &Place) -> Result<(), Failed> {
+    let engine = place.engine().ok_or("no engine")?;
+    let name = format!("{}-ovn-chassis-1", place.name());
+    let state = place.root().join(place.name());
+    let labels = json!({
+        "ofm.cluster": place.name(),
+        "ofm.node": "ovn-chassis-1",
+        "ofm.state": state.to_string_lossy(),
+    });
+    let body = json!({ "Image": IMAGE, "Cmd": ["true"], "Labels": labels });
+    let create = format!("/containers/create?name={name}");
+    engine.request("POST", &create, body.to_string().as_bytes())?;
+    let output = place.ofm(&["start"]).output()?;
+    failed(&output, &[&name, "already", "hint:"]);
+    assert_eq!(std::fs::read_dir(place.root())?.count(), 0);
+    for args in [&["stop"][..], &["gc"], &["stop", "--all"]] {
+        place.ofm(args).output()?;
+    }
+    assert_eq!(place.run(&["ls", "--json"])?.trim(), "[]");
+    // It is where it was, so that it can be removed.
+    engine.request("DELETE", &format!("/containers/{name}"), b"")?;
+    Ok(())
+}
+
+pub(crate) fn absent(place: &Place) -> Result<(), Failed> {
+    let engine = place.engine().ok_or("no engine")?;
+    let (variable, other) = match engine.kind() {
+        EngineKind::Docker => ("DOCKER_HOST", "podman"),
+        EngineKind::Podman => ("CONTAINER_HOST", "docker"),
+    };
+    let start = |address: &str| place.ofm(&["start"]).env(variable, address).output();
+    let nothing = "/nonexistent/engine.sock";
+    failed(
+        &start(&format!("unix://{nothing}"))?,
+        &[nothing, variable, "hint:"],
+    );
+    failed(
+        &start("tcp://192.0.2.1:2375")?,
+        &["tcp://192.0.2.1:2375", "hint:"],
+    );
+    let output = place
+        .ofm(&["start", "--runtime", other])
+        .env("DOCKER_HOST", engine.host())
+        .env("CONTAINER_HOST", engine.host())
+        .output()?;
+    failed(&output, &["is the socket of", "hint:"]);
+    assert_eq!(std::fs::read_dir(place.root())?.count(), 0);
+    Ok(())
+}
+
+/// An engine that stops answering while a cluster starts.
+pub(crate) fn halted(kind: EngineKind) -> Result<(), Failed> {
+    const DEADLINE: Duration = Duration::from_secs(5);
+    let engine = Arc::new(Engine::start(kind)?);
+    build(&engine, &[])?;
+    let place = Place::on(Arc::clone(&engine))?;
+    let seconds = DEADLINE.as_secs().to_string();
+    let mut start = place.ofm(&["start", "--chassis", "6", "--engine-timeout", &seconds]);
+    let start = start
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let began = Instant::now();
+    while place.containers()?.is_empty() {
+        assert!(began.elapsed() < GRACE_AT_ENGINE, "no container appears");
+    }
+    let daemon = i32::try_from(engine.pid())?;
+    signal(daemon, Signal::STOP)?;
+    let halted = Instant::now();
+    let output = start.wait_with_output()?;
+    // One deadline for the request that is not answered, one for each step of taking back.
+    let waited = halted.elapsed();
+    failed(&output, &["within 5s", "hint:"]);
+    assert!(waited < 5 * DEADLINE, "{waited:?}");
+    // Although nobody could ask the engine for it, nothing of the cluster runs any more.
+    let mark = place.root().to_string_lossy().into_owned();
+    let ended = Instant::now();
+    loop {
+        let mut left = traces(&mark);
+        // A container that the engine was just about to start has no process of ours yet.
+        left.retain(|process| !process.contains("runc:["));
+        if left.is_empty() {
+            break;
+        }
+        assert!(ended.elapsed() < DEADLINE, "{left:?}");
+        pause(Duration::from_millis(10));
+    }
+    signal(daemon, Signal::CONT)?;
+    // The engine may first do what it was asked for before it was halted.
+    pause(Duration::from_secs(2));
+    place.run(&["gc"])?;
+    wait_until_gone(&place, GRACE_AT_ENGINE)?;
+    assert_eq!(std::fs::read_dir(place.root())?.count(), 0);
+    place.run(&["start"])?;
+    place.run(&["stop"])?;
+    drop(place);
+    Ok(Arc::into_inner(engine).ok_or("still in use")?.stop()?)
+}
+
+/// An engine that lacks what nodes need says so before anything is made; and if only the engine knows, then clearly.
+pub(crate) fn incapable(kind: EngineKind) -> Result<(), Failed> {
+    let options = EngineOptions {
+        drop_capabilities: vec!["net_raw".to_owned()],
+        ..EngineOptions::default()
+    };
+    let engine = Arc::new(Engine::start_with(kind, options)?);
+    // It cannot run the steps of a build either; the archive is all that the image is made of.
+    let archive = rootfs(&Distribution::Debian.packages())?;
+    let (repository, tag) = IMAGE.split_once(':').ok_or("no tag")?;
+    let import = format!("/images/create?fromSrc=-&repo={repository}&tag={tag}");
+    engine.request("POST", &import, &std::fs::read(archive)?)?;
+    let place = Place::on(Arc::clone(&engine))?;
+    failed(&place.ofm(&["start"]).output()?, &["NET_RAW", "hint:"]);
+
+    // With somebody in between, what the engine lacks cannot be seen.
+    let socket = place.root().join("between.sock");
+    let between = UnixListener::bind(&socket)?;
+    let daemon = engine.socket().to_owned();
+    std::thread::spawn(move || {
+        for client in between.incoming().flatten() {
+            if pass_on(client, &daemon).is_err() {
+                return;
+            }
+        }
+    });
+    let output = place
+        .ofm(&["start"])
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
+        .output()?;
+    failed(&output, &["caps", "hint:"]);
+    assert!(
+        containers(&engine)?.is_empty(),
+        "{:?}",
+        containers(&engine)?
+    );
+    let left: Vec<_> = std::fs::read_dir(place.root())?.flatten().collect();
+    assert_eq!(left.len(), 1, "the socket is the only one left: {left:?}");
+    drop(place);
+    Ok(Arc::into_inner(engine).ok_or("still in use")?.stop()?)
+}
+
+/// Joins a connection to a new one with the daemon.
+fn pass_on(client: UnixStream, daemon: &Path) -> std::io::Result<()> {
+    let server = UnixStream::connect(daemon)?;
+    for (mut from, mut to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
+        std::thread::spawn(move || {
+            let _until_either_ends = std::io::copy(&mut from, &mut to);
+            let _gone = to.shutdown(std::net::Shutdown::Write);
+        });
+    }
+    Ok(())
+}
+
+/// An engine whose disk is full.
+pub(crate) fn full(kind: EngineKind) -> Result<(), Failed> {
+    let options = EngineOptions {
+        data_limit: Some(2 << 30),
+        ..EngineOptions::default()
+    };
+    let engine = Arc::new(Engine::start_with(kind, options)?);
+    build(&engine, &[])?;
+    let place = Place::on(Arc::clone(&engine))?;
+    let disk = format!("/proc/{}/root{}", engine.pid(), engine.data().display());
+    let filler = Path::new(&disk).join("filler");
+    fill(&filler)?;
+    let output = place.ofm(&["start"]).output()?;
+    failed(&output, &["no space left on device", "hint:"]);
+    std::fs::remove_file(&filler)?;
+    wait_until_gone(&place, GRACE_AT_ENGINE)?;
+    assert_eq!(std::fs::read_dir(place.root())?.count(), 0);
+    place.run(&["start"])?;
+    place.run(&["stop"])?;
+    drop(place);
+    Ok(Arc::into_inner(engine).ok_or("still in use")?.stop()?)
+}
+
+/// Writes until the disk is full.
+fn fill(path: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    for size in [1 << 20, 1] {
+        let chunk = vec![0_u8; size];
+        loop {
+            match std::io::Write::write_all(&mut file, &chunk) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn signal(pid: i32, signal: Signal) -> Result<(), Failed> {
+    let pid = Pid::from_raw(pid).ok_or("no process")?;
+    Ok(kill_process(pid, signal)?)
+}
+
+/// Checks that a command failed and said all of these.
+pub(crate) fn failed(output: &Output, words: &[&str]) {
+    let text = describe(output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for word in words {
+        assert!(text.contains(word), "no {word:?}: {text}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod image;
+mod place;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 
 pub use engine::{Engine, EngineKind, EngineOptions};
 pub use image::rootfs;
+pub use place::{
+    IMAGE, Place, Runtime, build, build_command, containers, shared_engine, stop_shared_engines,
+};
 
 /// Why a test cannot run here, or `None`. With `OFM_TEST_REQUIRE=all` nothing is ever missing: the test runs and fails.
 pub fn missing(programs: &[&str]) -> Option<String> {
@@ -22,52 +26,6 @@ pub fn missing(programs: &[&str]) -> Option<String> {
     };
     let missing: Vec<_> = programs.iter().filter(found).copied().collect();
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
-}
-
-/// A place of its own for one test: a folder for the state of its clusters.
-#[derive(Debug)]
-pub struct Place {
-    root: tempfile::TempDir,
-}
-
-impl Place {
-    /// Makes the place. Its path is short because sockets are below it (unix(7): 108 bytes).
-    pub fn new() -> std::io::Result<Self> {
-        let root = tempfile::Builder::new().prefix("ofm").tempdir_in("/run")?;
-        Ok(Self { root })
-    }
-
-    /// Where the clusters' folders are.
-    pub fn root(&self) -> &Path {
-        self.root.path()
-    }
-
-    /// `ofm` with arguments, told to keep its state here.
-    pub fn ofm(&self, args: &[&str]) -> Command {
-        let mut command = program(&binary("ofm"));
-        command
-            .arg("--state-root")
-            .arg(self.root.path())
-            .args(args)
-            .stdin(std::process::Stdio::null());
-        command
-    }
-
-    /// Runs `ofm`, which must succeed, and returns what it wrote to standard output.
-    pub fn run(&self, args: &[&str]) -> Result<String, String> {
-        let output = self.ofm(args).output().map_err(|e| e.to_string())?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        Err(format!("ofm {args:?}: {}", describe(&output)))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // A test that failed in the middle leaves nothing behind either.
-        let _best_effort = self.ofm(&["stop", "--all"]).output();
-    }
 }
 
 /// A finished program in words.
@@ -109,9 +67,18 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// What the host has that a cluster might leave behind and that can be told apart from other tests' clusters.
-pub fn leftovers(place: &Place) -> BTreeSet<String> {
-    traces(&place.root().to_string_lossy())
+/// What the host, and the engine, have that a cluster might leave behind and that can be told apart from other tests'
+/// clusters.
+pub fn leftovers(place: &Place) -> Result<BTreeSet<String>, String> {
+    let mut found = place.containers()?;
+    found.extend(traces(&place.root().to_string_lossy()));
+    Ok(found)
+}
+
+/// Lets time pass: for an instant to come, or between two looks at what tells nobody when it changes.
+pub fn pause(time: Duration) {
+    let (_never_sends, never) = std::sync::mpsc::channel::<()>();
+    let _elapsed = never.recv_timeout(time);
 }
 
 /// Processes whose mount table or command line shows a path or a part of one, and mounts that do.
@@ -142,13 +109,13 @@ pub fn traces(mark: &str) -> BTreeSet<String> {
 pub fn wait_until_gone(place: &Place, deadline: Duration) -> Result<(), String> {
     let began = Instant::now();
     loop {
-        let left = leftovers(place);
+        let left = leftovers(place)?;
         if left.is_empty() {
             return Ok(());
         }
         if began.elapsed() > deadline {
             return Err(format!("left after {deadline:?}: {left:#?}"));
         }
-        std::thread::yield_now();
+        pause(Duration::from_millis(10));
     }
 }

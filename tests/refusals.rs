@@ -41,7 +41,7 @@ pub(crate) fn table(place: &Place) -> Result<(), Failed> {
             0,
             "{args:?} left a folder"
         );
-        assert!(leftovers(place).is_empty(), "{args:?}");
+        assert!(leftovers(place)?.is_empty(), "{args:?}");
     }
     place.run(&["start", "--no-fake-vms"])?;
     let before = place.run(&["status", "--json"])?;

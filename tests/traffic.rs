@@ -4,14 +4,16 @@ use std::io::{BufRead, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 
 use libtest_mimic::Failed;
-use ofm::Cluster;
 use ofm_tests::{Place, program, wait_until_gone};
 
 use crate::block_on;
 
+/// How long after a stop anything of it may still be seen.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+
 pub(crate) fn reach(place: &Place) -> Result<(), Failed> {
     block_on(async {
-        let cluster = Cluster::builder().state_root(place.root()).start().await?;
+        let cluster = place.builder().start().await?;
         let (a, b) = (cluster.vm("sw01p1")?, cluster.vm("sw11p1")?);
         for (from, to) in [(&a, &b), (&b, &a)] {
             for address in &to.plan().addresses {
@@ -28,7 +30,7 @@ pub(crate) fn reach(place: &Place) -> Result<(), Failed> {
         cluster.stop().await?;
         Ok::<_, Failed>(())
     })??;
-    wait_until_gone(place, std::time::Duration::from_secs(2))?;
+    wait_until_gone(place, GRACE)?;
     Ok(())
 }
 
@@ -37,7 +39,7 @@ pub(crate) fn transfer(place: &Place) -> Result<(), Failed> {
     let data: Vec<u8> = (0..SIZE).map(|k| (k * 31 + k / 251) as u8).collect();
     let expected = data.clone();
     block_on(async {
-        let cluster = Cluster::builder().state_root(place.root()).start().await?;
+        let cluster = place.builder().start().await?;
         let (a, b) = (cluster.vm("sw01p1")?, cluster.vm("sw11p1")?);
         for (listen, connect) in [
             ("0.0.0.0:5001", "21.0.0.3:5001"),
@@ -65,13 +67,12 @@ pub(crate) fn transfer(place: &Place) -> Result<(), Failed> {
 
 pub(crate) fn five(place: &Place) -> Result<(), Failed> {
     block_on(async {
-        let names: Vec<String> = (1..=5).map(|k| format!("c{k}")).collect();
+        let names: Vec<String> = (1..=5).map(|k| format!("{}-{k}", place.name())).collect();
         let mut clusters = Vec::new();
         for name in &names {
-            let builder = Cluster::builder().name(name.parse()?);
-            clusters.push(builder.state_root(place.root()).start().await?);
+            clusters.push(place.builder().name(name.parse()?).start().await?);
         }
-        let listed = ofm::state::list(place.root())?;
+        let listed = ofm::inventory::list(place.root()).await?.clusters;
         assert_eq!(listed.iter().filter(|c| c.running).count(), 5);
         for cluster in &clusters {
             let central = cluster.plan().central().address.to_string();
@@ -81,14 +82,19 @@ pub(crate) fn five(place: &Place) -> Result<(), Failed> {
         for cluster in clusters {
             cluster.stop().await?;
         }
-        assert!(ofm::state::list(place.root())?.is_empty());
+        assert!(
+            ofm::inventory::list(place.root())
+                .await?
+                .clusters
+                .is_empty()
+        );
         Ok::<_, Failed>(())
     })?
 }
 
 pub(crate) fn isolated(place: &Place) -> Result<(), Failed> {
     block_on(async {
-        let cluster = Cluster::builder().state_root(place.root()).start().await?;
+        let cluster = place.builder().start().await?;
         let victim = cluster.node("ovn-chassis-1")?;
         let script =
             "ip --all netns delete; killall -9 --wait ovs-vswitchd; touch /etc/victim /usr/victim";
@@ -141,7 +147,7 @@ pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
     assert_eq!(status["ready"], true, "{status:#}");
     assert_eq!(status["nodes"][0]["ip"], "170.168.0.2");
     place.run(&["stop"])?;
-    wait_until_gone(place, std::time::Duration::from_secs(2))?;
+    wait_until_gone(place, GRACE)?;
     Ok(())
 }
 

@@ -26,8 +26,19 @@ async fn for_each<T, R, F: Future<Output = Result<R, Error>>>(
     items: impl ExactSizeIterator<Item = T>,
     f: impl Fn(T) -> F,
 ) -> Result<Vec<R>, Error> {
+    for_each_at_once(width(), clock, phase, items, f).await
+}
+
+/// As [`for_each`], `width` at a time.
+async fn for_each_at_once<T, R, F: Future<Output = Result<R, Error>>>(
+    width: usize,
+    clock: &Clock,
+    phase: Phase,
+    items: impl ExactSizeIterator<Item = T>,
+    f: impl Fn(T) -> F,
+) -> Result<Vec<R>, Error> {
     let total = items.len();
-    let mut running = stream::iter(items.map(f)).buffer_unordered(width());
+    let mut running = stream::iter(items.map(f)).buffer_unordered(width);
     let mut done = Vec::with_capacity(total);
     while let Some(result) = running.next().await {
         done.push(result?);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ofm_netns::Keeper;
 
@@ -13,7 +14,9 @@ use crate::error::Error;
 use crate::event::{Event, Phase};
 use crate::name::ClusterName;
 use crate::plan::Plan;
-use crate::spec::{ClusterSpec, DatapathChoice, Workload};
+use crate::runtime::Runtime;
+use crate::runtime::engine::image::Pull;
+use crate::spec::{ClusterSpec, DatapathChoice, Images, RuntimeChoice, Workload};
 use crate::state::{self, State, StateDir};
 use crate::topology::Topology;
 use crate::{apply, host};
@@ -64,6 +67,27 @@ impl Builder {
         self
     }
 
+    /// What provides the nodes; ofm itself unless told otherwise.
+    #[must_use]
+    pub fn runtime(mut self, runtime: RuntimeChoice) -> Self {
+        self.spec.runtime = runtime;
+        self
+    }
+
+    /// The images of containers; the one that `ofm build` makes unless told otherwise.
+    #[must_use]
+    pub fn images(mut self, images: Images) -> Self {
+        self.spec.images = images;
+        self
+    }
+
+    /// The engine's socket; found by the environment and in the usual places unless told otherwise.
+    #[must_use]
+    pub fn engine_socket(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.spec.engine_socket = Some(socket.into());
+        self
+    }
+
     /// Which datapath; the kernel's if it has one unless told otherwise.
     #[must_use]
     pub fn datapath(mut self, datapath: DatapathChoice) -> Self {
@@ -111,8 +135,15 @@ impl Builder {
         };
         let began = clock.begin(Phase::Plan, 1);
         let root = self.state_root.unwrap_or_else(state::default_root);
+        // Engines are told of folders in it, and know nothing of this process's working directory.
+        let root = std::path::absolute(&root).map_err(|e| Error::state("finding", &root, e))?;
         host::require_root()?;
-        let facts = host::inspect(&root)?;
+        // Known before an engine is asked, which would only say that all names are taken.
+        if state::is_locked(&root.join(self.spec.name.as_str())) {
+            let name = self.spec.name.to_string();
+            return Err(Error::Running { name });
+        }
+        let facts = host::gather(&self.spec, &root, Pull::Missing(&clock.listener)).await?;
         let plan = Plan::new(&self.spec, &facts)?;
         let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
         let mut record = State {
@@ -126,43 +157,66 @@ impl Builder {
         clock.end(Phase::Plan, began);
 
         let began = clock.begin(Phase::Nodes, plan.nodes.len());
-        let keeper = match Keeper::create(&[dir.lock().as_fd()]) {
-            Ok(keeper) => keeper,
+        let made = Keeper::create(&[dir.lock().as_fd()])
+            .map_err(Error::from)
+            .and_then(|keeper| Ok((Runtime::new(&plan, &keeper)?, keeper)));
+        let (runtime, keeper) = match made {
+            Ok(made) => made,
             Err(error) => {
                 dir.remove()?;
-                return Err(error.into());
+                return Err(error);
             }
         };
         // From here on, dropping the cluster takes everything back.
         let mut cluster = Cluster {
             plan,
             keeper: Arc::new(keeper),
+            runtime,
             nodes: BTreeMap::new(),
             phases: BTreeMap::new(),
             started: false,
             tied: Some(dir),
         };
-        record.keeper = Some(cluster.keeper.process().id().into());
-        cluster.write(&record)?;
-        cluster.nodes = apply::nodes::create(&cluster, &clock).await?;
-        record.nodes = cluster
-            .nodes
-            .iter()
-            .map(|(name, handle)| (name.clone(), handle.node.process().id().into()))
-            .collect();
-        cluster.write(&record)?;
-        clock.end(Phase::Nodes, began);
-
-        apply::links::create(&cluster, &mut clock).await?;
-        apply::files::write(&cluster, &mut clock).await?;
-        apply::daemons::start(&cluster, &mut clock).await?;
-        apply::ready::wait(&cluster, &mut clock).await?;
-
-        cluster.phases.clone_from(&clock.phases);
-        cluster.started = true;
-        record.phases = clock.phases;
-        record.ready = true;
-        cluster.write(&record)?;
-        Ok(cluster)
+        match bring_up(&mut cluster, &mut record, clock, began).await {
+            Ok(()) => Ok(cluster),
+            Err(error) => Err(match cluster.take_down().await {
+                Ok(()) => error,
+                Err(then) => Error::TakingBack {
+                    first: Box::new(error),
+                    then: Box::new(then),
+                },
+            }),
+        }
     }
+}
+
+/// Everything that a start does below its keeper. `began` is when the phase `nodes` did.
+async fn bring_up(
+    cluster: &mut Cluster,
+    record: &mut State,
+    mut clock: Clock,
+    began: Instant,
+) -> Result<(), Error> {
+    record.keeper = Some(cluster.keeper.process().id().into());
+    cluster.write(record)?;
+    cluster.runtime.clear().await?;
+    cluster.nodes = apply::nodes::create(cluster, &clock).await?;
+    record.nodes = cluster
+        .nodes
+        .iter()
+        .map(|(name, handle)| (name.clone(), handle.node.process().id().into()))
+        .collect();
+    cluster.write(record)?;
+    clock.end(Phase::Nodes, began);
+
+    apply::links::create(cluster, &mut clock).await?;
+    apply::files::write(cluster, &mut clock).await?;
+    apply::daemons::start(cluster, &mut clock).await?;
+    apply::ready::wait(cluster, &mut clock).await?;
+
+    cluster.phases.clone_from(&clock.phases);
+    cluster.started = true;
+    record.phases = clock.phases;
+    record.ready = true;
+    cluster.write(record)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ofm_netns::{Keeper, Node};
+use ofm_netns::Keeper;
 use ovsdb_client::Client;
 
 use crate::builder::Builder;
@@ -14,11 +14,12 @@ use crate::event::Phase;
 use crate::name::ClusterName;
 use crate::node::NodeHandle;
 use crate::plan::Plan;
+use crate::runtime::Runtime;
 use crate::state::{self, State, StateDir};
 use crate::vm::Vm;
 
 /// How long the kernel may take to end a cluster: it has to end every process of it.
-const STOP_DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running cluster.
 ///
@@ -27,6 +28,7 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 pub struct Cluster {
     pub(crate) plan: Plan,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) runtime: Runtime,
     pub(crate) nodes: BTreeMap<String, NodeHandle>,
     pub(crate) phases: BTreeMap<Phase, Duration>,
     pub(crate) started: bool,
@@ -51,11 +53,12 @@ impl Cluster {
         };
         let keeper = state.keeper.ok_or_else(not_running)?;
         let keeper = Keeper::open(keeper.into()).map_err(|_| not_running())?;
+        let runtime = Runtime::new(&state.plan, &keeper)?;
         let mut nodes = BTreeMap::new();
         for plan in &state.plan.nodes {
             // A node whose first process is gone is left out here and shown as dead by `status`.
             let node = state.nodes.get(plan.name.as_str());
-            if let Some(node) = node.and_then(|id| Node::open((*id).into()).ok()) {
+            if let Some(node) = node.and_then(|id| runtime.open((*id).into()).ok()) {
                 let plan = plan.clone();
                 nodes.insert(plan.name.to_string(), NodeHandle { plan, node });
             }
@@ -63,6 +66,7 @@ impl Cluster {
         Ok(Self {
             plan: state.plan,
             keeper: Arc::new(keeper),
+            runtime,
             nodes,
             phases: state.phases,
             started: state.ready,
@@ -157,6 +161,21 @@ impl Cluster {
     /// # Errors
     /// When a process does not end, or the state folder cannot be removed.
     pub async fn stop(mut self) -> Result<(), Error> {
+        self.take_down().await
+    }
+
+    /// Ends everything and removes what is left of it. An error of one part does not keep the others from being done.
+    pub(crate) async fn take_down(&mut self) -> Result<(), Error> {
+        let ended = self.end().await;
+        let removed = self.runtime.remove().await;
+        let dir = match self.tied.take() {
+            Some(dir) => Ok(dir),
+            None => StateDir::create(&self.plan.state_dir, self.name()),
+        };
+        ended.and(removed).and(dir.and_then(StateDir::remove))
+    }
+
+    async fn end(&self) -> Result<(), Error> {
         let began = Instant::now();
         self.keeper.process().kill();
         let ended = tokio::time::timeout(STOP_DEADLINE, self.keeper.process().exited()).await;
@@ -169,10 +188,7 @@ impl Cluster {
                 log: String::new(),
             });
         }
-        match self.tied.take() {
-            Some(dir) => dir.remove(),
-            None => StateDir::create(&self.plan.state_dir, self.name())?.remove(),
-        }
+        Ok(())
     }
 
     fn central(&self) -> Result<NodeHandle, Error> {
@@ -191,6 +207,10 @@ impl Cluster {
     pub(crate) fn keeper(&self) -> &Arc<Keeper> {
         &self.keeper
     }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
 }
 
 impl Drop for Cluster {
@@ -198,6 +218,9 @@ impl Drop for Cluster {
         if let Some(dir) = self.tied.take() {
             self.keeper.process().kill();
             self.keeper.process().wait_blocking(STOP_DEADLINE);
+            if let Err(error) = self.runtime.remove_blocking() {
+                tracing::warn!(%error, "a dropped cluster left containers");
+            }
             if let Err(error) = dir.remove() {
                 tracing::warn!(%error, "a dropped cluster left its folder");
             }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::event::Phase;
+use crate::image::BuildError;
 use crate::plan::PlanErrors;
+use crate::runtime::EngineError;
 
 /// An error of a cluster. [`Error::hint`] says what to do about it, where that is known.
 #[derive(Debug, Error)]
@@ -63,6 +65,20 @@ pub enum Error {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+    /// A container engine did not do what it was asked for.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// An image could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Something failed, and so did taking back what had been done by then.
+    #[error("{first}; taking back what was done by then failed too: {then}")]
+    TakingBack {
+        /// What failed first.
+        first: Box<Error>,
+        /// What failed then.
+        then: Box<Error>,
     },
     /// The keeper could not be made.
     #[error(transparent)]
@@ -141,6 +157,8 @@ impl Error {
             Error::UnknownNode { known, .. } | Error::UnknownVm { known, .. } => {
                 Some(format!("there are {}", known.join(", ")))
             }
+            Error::Engine(error) => error.hint(),
+            Error::TakingBack { first, then } => first.hint().or_else(|| then.hint()),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! What a start tells while it goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -51,8 +52,23 @@ impl Phase {
 }
 
 /// Something that happened during a start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// An image is being pulled, which a container engine does layer by layer.
+    Pulling {
+        /// The image.
+        image: Arc<str>,
+        /// The layer; empty where it is about the whole image.
+        layer: String,
+        /// What the engine does with it, in its own words.
+        status: String,
+        /// How many bytes are done, where the engine says so.
+        done: Option<u64>,
+        /// Of how many.
+        total: Option<u64>,
+    },
+    /// An engine says something while it builds an image. Text as it came, which need not be a whole line.
+    Output(Arc<str>),
     /// A phase begins; `total` things are to be done in it.
     Started {
         /// Which.

@@ -1,15 +1,16 @@
 //! What the host offers: programs, schemas, a datapath, file systems.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ofm_netns::HostMount;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::plan::{HostFacts, Programs, Schemas};
-
-const PROGRAM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
-const SCHEMA_FOLDERS: [&str; 2] = ["/usr/local/share", "/usr/share"];
+use crate::plan::{HostFacts, Role};
+use crate::runtime::engine::{self, image::Pull};
+use crate::software::Software;
+use crate::spec::ClusterSpec;
 
 /// File systems that are no place for programs and data, or that a node has of its own.
 const NOT_SHOWN: [&str; 16] = [
@@ -31,38 +32,39 @@ const NOT_SHOWN: [&str; 16] = [
     "squashfs",
 ];
 
-/// Finds what a plan needs to know.
+/// Finds what a plan needs to know. Images are looked into if they are there; nothing is pulled.
 ///
 /// # Errors
-/// [`Error::Missing`] names all that was not found.
-pub fn inspect(state_root: &Path) -> Result<HostFacts, Error> {
-    let mut missing = Vec::new();
-    let mut find = |folders: &[&str], name: &str| {
-        search(folders, name).unwrap_or_else(|| {
-            missing.push(name.to_owned());
-            PathBuf::new()
-        })
+/// [`Error::Missing`] names all that was not found; or with what a container engine did not do.
+pub async fn inspect(spec: &ClusterSpec, state_root: &Path) -> Result<HostFacts, Error> {
+    gather(spec, state_root, Pull::Never).await
+}
+
+/// As [`inspect`], and may pull images.
+pub(crate) async fn gather(
+    spec: &ClusterSpec,
+    state_root: &Path,
+    pull: Pull<'_>,
+) -> Result<HostFacts, Error> {
+    let (engine, software) = match spec.runtime.engine() {
+        None => (None, software_of_host(spec)?),
+        Some(kind) => {
+            let (engine, software) = engine::facts::gather(kind, spec, pull).await?;
+            (Some(engine), software)
+        }
     };
-    let programs = Programs {
-        ovsdb_server: find(&PROGRAM_FOLDERS, "ovsdb-server"),
-        ovs_vswitchd: find(&PROGRAM_FOLDERS, "ovs-vswitchd"),
-        ovn_northd: find(&PROGRAM_FOLDERS, "ovn-northd"),
-        ovn_controller: find(&PROGRAM_FOLDERS, "ovn-controller"),
-    };
-    let schemas = Schemas {
-        vswitch: find(&SCHEMA_FOLDERS, "openvswitch/vswitch.ovsschema"),
-        nb: find(&SCHEMA_FOLDERS, "ovn/ovn-nb.ovsschema"),
-        sb: find(&SCHEMA_FOLDERS, "ovn/ovn-sb.ovsschema"),
-    };
-    if !missing.is_empty() {
-        return Err(Error::Missing(missing));
-    }
     Ok(HostFacts {
-        programs,
-        schemas,
+        software,
         openvswitch_datapath: ofm_underlay::has_openvswitch_datapath(),
         state_root: state_root.to_owned(),
+        engine,
     })
+}
+
+fn software_of_host(spec: &ClusterSpec) -> Result<BTreeMap<Role, Software>, Error> {
+    let names: BTreeSet<&str> = spec.roles().flat_map(Role::needs).copied().collect();
+    let software = Software::here(names).map_err(Error::Missing)?;
+    Ok(spec.roles().map(|role| (role, software.clone())).collect())
 }
 
 /// Whether this process may make namespaces.
@@ -108,7 +110,7 @@ pub fn checks(state_root: &Path) -> Vec<Check> {
         "ovn-northd",
         "ovn-controller",
     ] {
-        let found = search(&PROGRAM_FOLDERS, name);
+        let found = Software::candidates(name).find(|path| path.is_file());
         let text = found.as_ref().map_or_else(
             || "not found".into(),
             |path| path.to_string_lossy().into_owned(),
@@ -169,13 +171,6 @@ fn parse_mounts(table: &str) -> impl Iterator<Item = PathBuf> {
         let shown = path != "/" && !NOT_SHOWN.contains(&kind) && !below_own && !odd;
         shown.then(|| PathBuf::from(path))
     })
-}
-
-fn search(folders: &[&str], name: &str) -> Option<PathBuf> {
-    folders
-        .iter()
-        .map(|folder| Path::new(folder).join(name))
-        .find(|path| path.is_file())
 }
 
 #[cfg(test)]

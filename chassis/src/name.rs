@@ -98,6 +98,13 @@ name! {
     ClusterName, "cluster", 32
 }
 
+impl Default for ClusterName {
+    /// `default`
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
 name! {
     /// Name of a node, which is also its host name and, of a gateway or chassis, its `system-id`:
     /// 1 to 63 characters of `a-z`, `0-9` and `-`, the first and last of them no `-`.

@@ -4,11 +4,13 @@
 //! compared, stored and read back.
 
 mod check;
+pub mod container;
 mod daemons;
 pub mod databases;
 pub mod ovs;
 mod problem;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
@@ -16,9 +18,11 @@ use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ClusterName, MacAddr, NodeName};
-use crate::spec::{ClusterSpec, DatapathChoice, Workload};
+use crate::software::Software;
+use crate::spec::{ClusterSpec, Workload};
 use crate::topology::Topology;
 
+pub use container::{ContainerPlan, EngineFacts, EnginePlan, RuntimePlan};
 pub use databases::{nb_rows, sb_rows};
 pub use ovs::ovs_transaction;
 pub use problem::{PlanErrors, PlanProblem};
@@ -28,38 +32,14 @@ const CENTRAL_NAME: &str = "ovn-central-az1";
 /// What a plan depends on besides the spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HostFacts {
-    /// The programs of Open vSwitch and OVN.
-    pub programs: Programs,
-    /// The schemas of their databases.
-    pub schemas: Schemas,
+    /// The programs and schemas of Open vSwitch and OVN, for each role that the cluster has.
+    pub software: BTreeMap<Role, Software>,
     /// Whether the kernel has the datapath `openvswitch`.
     pub openvswitch_datapath: bool,
     /// Directory with the state of all clusters.
     pub state_root: PathBuf,
-}
-
-/// Paths of the programs that the nodes run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Programs {
-    /// Path of `ovsdb-server`.
-    pub ovsdb_server: PathBuf,
-    /// Path of `ovs-vswitchd`.
-    pub ovs_vswitchd: PathBuf,
-    /// Path of `ovn-northd`.
-    pub ovn_northd: PathBuf,
-    /// Path of `ovn-controller`.
-    pub ovn_controller: PathBuf,
-}
-
-/// Paths of the database schemas.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Schemas {
-    /// Path of the schema of `Open_vSwitch`.
-    pub vswitch: PathBuf,
-    /// Path of the schema of `OVN_Northbound`.
-    pub nb: PathBuf,
-    /// Path of the schema of `OVN_Southbound`.
-    pub sb: PathBuf,
+    /// The container engine, if the nodes are to be containers.
+    pub engine: Option<EngineFacts>,
 }
 
 /// A cluster with everything decided.
@@ -71,8 +51,8 @@ pub struct Plan {
     pub datapath: Datapath,
     /// Directory with the state of this cluster.
     pub state_dir: PathBuf,
-    /// Schemas that the databases are made with.
-    pub schemas: Schemas,
+    /// What provides the nodes.
+    pub runtime: RuntimePlan,
     /// Subnet of the underlay.
     pub underlay: Ipv4Net,
     /// Bridges of the underlay.
@@ -113,7 +93,7 @@ pub struct BridgePlan {
 }
 
 /// What a node does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Runs the databases and northd.
@@ -143,6 +123,10 @@ pub struct NodePlan {
     pub links: Vec<LinkPlan>,
     /// The interface with its address, where the link has none.
     pub tap: Option<TapPlan>,
+    /// The container that it is, unless the runtime is native.
+    pub container: Option<ContainerPlan>,
+    /// Its databases.
+    pub databases: Vec<DatabasePlan>,
     /// Its daemons, in the order of their start.
     pub daemons: Vec<DaemonPlan>,
     /// The VMs that it runs.
@@ -182,6 +166,17 @@ pub struct TapPlan {
     pub mac: MacAddr,
     /// Its IP address.
     pub address: Ipv4Net,
+}
+
+/// A database of a node, made from its schema before any daemon runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabasePlan {
+    /// Name of the database, as its schema has it.
+    pub name: String,
+    /// Path of its file as seen in the node.
+    pub file: PathBuf,
+    /// Path of its schema as seen in the node.
+    pub schema: PathBuf,
 }
 
 /// A daemon of a node. It detaches itself once it serves, and has no monitor process.
@@ -241,17 +236,12 @@ impl Plan {
             return Err(PlanErrors { problems });
         }
 
-        let datapath = match spec.datapath {
-            DatapathChoice::Netdev => Datapath::Netdev,
-            DatapathChoice::System => Datapath::System,
-            DatapathChoice::Auto if facts.openvswitch_datapath => Datapath::System,
-            DatapathChoice::Auto => Datapath::Netdev,
-        };
+        let datapath = spec.datapath.decide(facts.openvswitch_datapath);
         let mut plan = Self {
             cluster: spec.name.clone(),
             datapath,
             state_dir,
-            schemas: facts.schemas.clone(),
+            runtime: container::runtime(datapath, facts),
             underlay: spec.underlay.trunc(),
             bridges: [("br-ovn", 2), ("br-ovn-ext", 3)]
                 .map(|(name, index)| BridgePlan {
@@ -262,12 +252,10 @@ impl Plan {
             nodes: Vec::new(),
             topology,
         };
-        let gateways = (1..=spec.gateways).map(|n| (Role::Gateway, gateway_name(n)));
-        let chassis = (1..=spec.chassis).map(|n| (Role::Chassis, chassis_name(n)));
-        let names = [(Role::Central, CENTRAL_NAME.to_owned())].into_iter();
-        for (index, (role, name)) in (0..).zip(names.chain(gateways).chain(chassis)) {
+        for (index, (role, name)) in (0..).zip(node_names(spec)) {
             let address = Ipv4Addr::from_bits(spec.first_address.to_bits() + index);
-            let node = plan.node(index, role, name, address, &facts.programs);
+            let mut node = plan.node(index, role, name, address, &facts.software[&role]);
+            node.container = container::container(&plan, spec, &node);
             plan.nodes.push(node);
         }
         plan.place_vms(1 + spec.gateways);
@@ -298,7 +286,7 @@ impl Plan {
         role: Role,
         name: String,
         address: Ipv4Addr,
-        programs: &Programs,
+        software: &Software,
     ) -> NodePlan {
         let net = Ipv4Net::new_assert(address, self.underlay.prefix_len());
         let switch = role != Role::Central;
@@ -337,7 +325,9 @@ impl Plan {
                 mac: mac(index, 3),
                 address: net,
             }),
-            daemons: daemons::daemons(role, programs),
+            container: None,
+            databases: databases::databases(role, software),
+            daemons: daemons::daemons(role, software),
             vms: Vec::new(),
         }
     }
@@ -362,6 +352,14 @@ impl Plan {
             });
         }
     }
+}
+
+/// The nodes' roles and names, in the order of their addresses.
+fn node_names(spec: &ClusterSpec) -> impl Iterator<Item = (Role, String)> {
+    let gateways = (1..=spec.gateways).map(|n| (Role::Gateway, gateway_name(n)));
+    let chassis = (1..=spec.chassis).map(|n| (Role::Chassis, chassis_name(n)));
+    let central = [(Role::Central, CENTRAL_NAME.to_owned())].into_iter();
+    central.chain(gateways).chain(chassis)
 }
 
 fn gateway_name(number: u32) -> String {

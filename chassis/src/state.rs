@@ -16,7 +16,8 @@ use crate::event::Phase;
 use crate::name::ClusterName;
 use crate::plan::Plan;
 
-const LOCK: &str = "lock";
+/// The lock of a state folder. Its keeper holds it as long as it lives.
+pub(crate) const LOCK: &str = "lock";
 const STATE: &str = "state.json";
 
 /// Where clusters keep their folders unless told otherwise: `/run/ofm`, or below `$XDG_RUNTIME_DIR` for other users.
@@ -27,20 +28,11 @@ pub fn default_root() -> PathBuf {
     }
 }
 
-/// A cluster that has a state folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
-    /// Its name.
-    pub name: ClusterName,
-    /// Whether its keeper lives; if not, only the folder is left of it.
-    pub running: bool,
-}
-
-/// Lists the clusters below `root` by name.
+/// Lists the clusters that have a folder below `root` by name, and whether their keepers live.
 ///
 /// # Errors
 /// When the folder cannot be read. That it does not exist is no error.
-pub fn list(root: &Path) -> io::Result<Vec<Listed>> {
+pub(crate) fn list(root: &Path) -> io::Result<Vec<(ClusterName, bool)>> {
     let entries = match std::fs::read_dir(root) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
@@ -50,11 +42,10 @@ pub fn list(root: &Path) -> io::Result<Vec<Listed>> {
         let entry = entry?;
         let name = entry.file_name().into_string().ok();
         if let Some(name) = name.and_then(|name| name.parse::<ClusterName>().ok()) {
-            let running = is_locked(&entry.path());
-            clusters.push(Listed { name, running });
+            clusters.push((name, is_locked(&entry.path())));
         }
     }
-    clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    clusters.sort();
     Ok(clusters)
 }
 
@@ -111,6 +102,12 @@ impl StateDir {
             std::fs::create_dir_all(path).map_err(|e| failed("making the folder", e))?;
             let lock = match open_lock(path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                // Podman makes a folder of what it is to show in a container and does not find, as when it serves a
+                // request after the end of the cluster that made it. Nobody holds that for a lock.
+                Err(e) if e.kind() == io::ErrorKind::IsADirectory => {
+                    std::fs::remove_dir(path.join(LOCK)).map_err(|e| failed("emptying", e))?;
+                    continue;
+                }
                 other => other.map_err(|e| failed("opening the lock in", e))?,
             };
             if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -192,6 +189,12 @@ pub(crate) fn read(path: &Path, name: &ClusterName) -> Result<State, Error> {
     }
 }
 
+/// The state that a folder holds, whether or not its cluster lives; `None` when there is none that can be read.
+pub(crate) fn stored(path: &Path) -> Option<State> {
+    let bytes = std::fs::read(path.join(STATE)).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
 fn open_lock(path: &Path) -> io::Result<File> {
     File::options()
         .read(true)
@@ -202,7 +205,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
 }
 
 /// Whether somebody, which is a keeper or the process that makes one, holds the folder's lock.
-fn is_locked(path: &Path) -> bool {
+pub(crate) fn is_locked(path: &Path) -> bool {
     File::open(path.join(LOCK))
         .is_ok_and(|lock| rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
 }
@@ -223,9 +226,9 @@ mod tests {
             Err(Error::Running { .. })
         ));
         let listed = list(root.path()).unwrap();
-        assert!(listed.len() == 1 && listed[0].running);
+        assert_eq!(listed, [(name.clone(), true)]);
         drop(dir);
-        assert!(!list(root.path()).unwrap()[0].running);
+        assert_eq!(list(root.path()).unwrap(), [(name.clone(), false)]);
         let again = StateDir::create(&path, &name).unwrap();
         assert!(!path.join("nodes").exists());
         again.remove().unwrap();

@@ -23,7 +23,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 pub struct Status {
     /// Its name.
     pub cluster: ClusterName,
-    /// What provides the nodes: `native`.
+    /// What provides the nodes: `native`, `docker` or `podman`.
     pub runtime: String,
     /// Which datapath the chassis use.
     pub datapath: Datapath,
@@ -130,7 +130,7 @@ impl Cluster {
         let phases = self.phases().iter();
         Ok(Status {
             cluster: self.name().clone(),
-            runtime: "native".into(),
+            runtime: self.plan().runtime.name().into(),
             datapath: self.plan().datapath,
             ready: complete && vms.iter().all(|vm| vm.up),
             phases: phases

@@ -1,7 +1,9 @@
 //! The command line: one module for each subcommand.
 
+mod build;
 mod doctor;
 mod exec;
+mod gc;
 mod ls;
 mod plan;
 mod selection;
@@ -75,6 +77,8 @@ enum Command {
     Status(status::StatusArgs),
     Exec(exec::Exec),
     Plan(plan::PlanArgs),
+    Gc(gc::Gc),
+    Build(build::BuildArgs),
     Doctor(doctor::Doctor),
 }
 
@@ -84,10 +88,12 @@ impl Cli {
         match self.command {
             Command::Start(start) => start.run(global).await,
             Command::Stop(stop) => stop.run(global).await,
-            Command::Ls(ls) => ls.run(global),
+            Command::Ls(ls) => ls.run(global).await,
             Command::Status(status) => status.run(global).await,
             Command::Exec(exec) => exec.run(global).await,
-            Command::Plan(plan) => plan.run(global),
+            Command::Plan(plan) => plan.run(global).await,
+            Command::Build(build) => build.run(global).await,
+            Command::Gc(gc) => gc.run(global).await,
             Command::Doctor(doctor) => doctor.run(global),
         }
     }

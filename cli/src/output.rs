@@ -39,6 +39,11 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(serde_json::to_string_pretty(value)?)
 }
 
+/// Writes what is not as it should be but keeps nothing from being done.
+pub(crate) fn print_warning(error: &anyhow::Error) {
+    eprintln!("warning: {error:#}");
+}
+
 /// Writes an error, what caused it, and what helps, to standard error.
 pub(crate) fn print_error(error: &anyhow::Error) {
     let mut said = error.to_string();

@@ -40,6 +40,8 @@ fn the_program_names_its_commands() {
             "exec",
             "plan",
             "doctor",
+            "build",
+            "gc",
             "--cluster",
             "OFM_CLUSTER",
             "--version",
@@ -50,13 +52,44 @@ fn the_program_names_its_commands() {
 #[test]
 fn every_command_names_its_flags() {
     let selection = [
+        "--runtime",
+        "OFM_RUNTIME",
+        "--image",
+        "--central-image",
+        "CENTRAL_IMAGE",
+        "--chassis-image",
+        "CHASSIS_IMAGE",
+        "--gateway-image",
+        "GW_IMAGE",
+        "--relay-image",
+        "RELAY_IMAGE",
+        "--engine-timeout",
         "--chassis",
         "--gateways",
         "--datapath",
         "--no-fake-vms",
         "--json",
     ];
-    let commands: [(&str, &[&str]); 7] = [
+    let build = [
+        "--runtime",
+        "--tag",
+        "--distribution",
+        "--base",
+        "OS_IMAGE",
+        "--rootfs",
+        "--package",
+        "--ovs",
+        "OVS_SRC_PATH",
+        "--ovn",
+        "OVN_SRC_PATH",
+        "--cflags",
+        "--optimize",
+        "--pull-attempts",
+        "--no-cache",
+        "--list-packages",
+        "--json",
+    ];
+    let commands: [(&str, &[&str]); 9] = [
         ("start", &selection),
         ("plan", &selection),
         ("stop", &["--all", "--json"]),
@@ -67,6 +100,8 @@ fn every_command_names_its_flags() {
             &["NODE", "CMD", "--interactive", "-i", "--tty", "-t"],
         ),
         ("doctor", &["--json"]),
+        ("build", &build),
+        ("gc", &["--json"]),
     ];
     for (command, flags) in commands {
         helps(&[command, "--help"], flags);

@@ -4,6 +4,7 @@
 //! program that is to be like one of the container's own has to be in its cgroups, which account for it, limit it and
 //! decide about devices, and must have no capability that the container was not given.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -71,6 +72,16 @@ impl Confinement {
     }
 }
 
+/// The names of the capabilities in a process's bounding set, without `CAP_`.
+///
+/// # Errors
+/// When there is no such process.
+pub fn capabilities(pid: i32) -> io::Result<BTreeSet<String>> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let set = bounding_set(&status).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(set.iter_names().map(|(name, _)| name.to_owned()).collect())
+}
+
 /// The line `CapBnd` of proc_pid_status(5).
 fn bounding_set(status: &str) -> Option<CapabilitySet> {
     let line = status.lines().find_map(|l| l.strip_prefix("CapBnd:"))?;
@@ -123,7 +134,8 @@ mod tests {
 
     #[test]
     fn every_mounted_hierarchy_is_found() {
-        let of = "9:name=systemd:/docker/1\n4:cpu,cpuacct:/docker/1\n2:pids:/docker/1\n0::/docker/1\n";
+        let of =
+            "9:name=systemd:/docker/1\n4:cpu,cpuacct:/docker/1\n2:pids:/docker/1\n0::/docker/1\n";
         let found: Vec<_> = procs_files(of, HYBRID).collect();
         let expected = ["systemd", "cpu,cpuacct", "unified"];
         let expected =

@@ -35,6 +35,7 @@ mod root;
 mod spawn;
 mod step;
 
+pub use confinement::capabilities;
 pub use error::{EnterError, KeeperError, NodeError, SpawnError};
 pub use ioctl::{create_tap, set_tx_checksum};
 pub use keeper::Keeper;

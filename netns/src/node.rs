@@ -3,8 +3,6 @@
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::mount::{MoveMountFlags, OpenTreeFlags};
@@ -115,30 +113,32 @@ impl Node {
         })
     }
 
-    /// Takes the first process of a container for a node. An engine tells its number only, so `folder`, which the engine
-    /// was told to show at `path` of this container and of no other, proves that it is the right one.
+    /// Takes the first process of a container for a node. An engine tells its number only, which may mean another process
+    /// here or by now; so `is_it` looks, inside the process's namespaces, for something that this container alone has.
     ///
     /// # Errors
-    /// [`NodeError::Stranger`] when the process shows something else there; or when it is gone.
-    pub fn adopt(name: &str, pid: i32, folder: &Path, path: &Path) -> Result<Self, NodeError> {
-        let prepare = |step, source| NodeError::Prepare {
+    /// [`NodeError::Stranger`] when it does not find it; or when the process is gone.
+    pub fn adopt(
+        name: &str,
+        pid: i32,
+        is_it: impl FnOnce() -> bool + Send,
+    ) -> Result<Self, NodeError> {
+        let process = Process::with_pid(pid).map_err(|source| NodeError::Prepare {
             node: name.to_owned(),
-            step,
+            step: "open its process",
             source,
-        };
-        let process = Process::with_pid(pid).map_err(|e| prepare("open its process", e))?;
+        })?;
         let node = Self {
             process,
             origin: Origin::Engine,
         };
-        let identity = |path: &Path| std::fs::metadata(path).map(|m| (m.dev(), m.ino()));
-        let wanted = identity(folder).map_err(|e| prepare("look at its folder", e))?;
-        match node.namespaces().run(|| identity(path))? {
-            Ok(found) if found == wanted => Ok(node),
-            _ => Err(NodeError::Stranger {
+        if node.namespaces().run(is_it)? {
+            Ok(node)
+        } else {
+            Err(NodeError::Stranger {
                 node: name.to_owned(),
                 pid,
-            }),
+            })
         }
     }
 

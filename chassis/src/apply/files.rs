@@ -1,6 +1,8 @@
 //! Phase `files`: database files, made from the schemas.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ovsdb_client::Schema;
 use ovsdb_client::file::DatabaseFile;
@@ -11,33 +13,39 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{Role, nb_rows, sb_rows};
-use crate::topology::TableRow;
+use crate::plan::databases::rows;
+use crate::plan::{DatabasePlan, Plan};
+
+/// A file to be written in a node: its path there, and what it holds.
+type File = (PathBuf, Arc<[u8]>);
+
+/// What a new database's bytes depend on: its name, the image whose schema it has, and where in it that is.
+type Kind = (String, Option<String>, PathBuf);
 
 pub(crate) async fn write(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, cluster.handles().len());
-    let plan = cluster.plan();
-    let central = [
-        (
-            "/etc/ovn/ovnnb_db.db",
-            bytes(&plan.schemas.nb, nb_rows(plan))?,
-        ),
-        (
-            "/etc/ovn/ovnsb_db.db",
-            bytes(&plan.schemas.sb, sb_rows(plan))?,
-        ),
-    ];
-    // Its contents go over JSON-RPC, while ovsdb-server runs and ovs-vswitchd does not yet.
-    let chassis = [(
-        "/etc/openvswitch/conf.db",
-        bytes(&plan.schemas.vswitch, Vec::new())?,
-    )];
-    for_each(clock, Phase::Files, cluster.handles().values(), |handle| {
-        let files: &[(&'static str, Vec<u8>)] = match handle.plan.role {
-            Role::Central => &central,
-            Role::Gateway | Role::Chassis => &chassis,
-        };
-        put(handle, files.to_vec())
+    // Nodes of the same software begin with the same bytes, which are made once.
+    let mut made: BTreeMap<Kind, Arc<[u8]>> = BTreeMap::new();
+    let mut nodes = Vec::new();
+    for handle in cluster.handles().values() {
+        let mut files: Vec<File> = Vec::new();
+        for database in &handle.plan.databases {
+            let image = handle.plan.container.as_ref().map(|c| c.image.clone());
+            let kind = (database.name.clone(), image, database.schema.clone());
+            let bytes = match made.get(&kind) {
+                Some(bytes) => bytes.clone(),
+                None => {
+                    let bytes: Arc<[u8]> = create(cluster.plan(), handle, database).await?.into();
+                    made.insert(kind, bytes.clone());
+                    bytes
+                }
+            };
+            files.push((database.file.clone(), bytes));
+        }
+        nodes.push((handle, files));
+    }
+    for_each(clock, Phase::Files, nodes.into_iter(), |(handle, files)| {
+        put(handle, files)
     })
     .await?;
     clock.end(Phase::Files, began);
@@ -45,7 +53,7 @@ pub(crate) async fn write(cluster: &Cluster, clock: &mut Clock) -> Result<(), Er
 }
 
 /// Writes files as the node sees them.
-async fn put(handle: &NodeHandle, files: Vec<(&'static str, Vec<u8>)>) -> Result<(), Error> {
+async fn put(handle: &NodeHandle, files: Vec<File>) -> Result<(), Error> {
     let namespaces = handle.node.namespaces();
     blocking(move || {
         namespaces.run(|| {
@@ -58,17 +66,22 @@ async fn put(handle: &NodeHandle, files: Vec<(&'static str, Vec<u8>)>) -> Result
     .map_err(|e| Error::in_node(&handle.plan.name, "writing its database files", e))
 }
 
-fn bytes(schema: &Path, rows: Vec<TableRow>) -> Result<Vec<u8>, Error> {
+/// Makes a database of the schema that the node itself has, whose version may be another than the host's.
+async fn create(
+    plan: &Plan,
+    handle: &NodeHandle,
+    database: &DatabasePlan,
+) -> Result<Vec<u8>, Error> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(
-            "of the plan",
-            format!("making a database of {}", schema.display()),
-            e,
-        )
+        let action = format!("making a database of {}", database.schema.display());
+        Error::in_node(&handle.plan.name, action, e)
     };
-    let schema = read_schema(schema).map_err(failed)?;
+    let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
+    let schema = blocking(move || namespaces.run(|| read_schema(&path)))
+        .await?
+        .map_err(failed)?;
     let mut file = DatabaseFile::new(&schema);
-    for (table, uuid, row) in rows {
+    for (table, uuid, row) in rows(plan, database) {
         file.insert_as(table, uuid, row);
     }
     file.to_bytes().map_err(|e| failed(e.into()))

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::plan::{CENTRAL_NAME, HostFacts, PlanProblem};
+use crate::plan::container::{EngineFacts, REQUIRED, TUN, container_name};
+use crate::plan::{CENTRAL_NAME, Datapath, HostFacts, PlanProblem};
 use crate::spec::{ClusterSpec, DatapathChoice, Workload};
 use crate::topology::Topology;
 
@@ -24,6 +25,9 @@ pub(super) fn check(
     let mut check = Check(Vec::new());
     check.addresses(spec);
     check.datapath(spec, facts);
+    if let Some(engine) = &facts.engine {
+        check.engine(spec, facts, engine);
+    }
     check.vms(spec, topology);
     check.names(topology);
     check.socket_paths(spec, state_dir);
@@ -89,6 +93,40 @@ impl Check {
                 "datapath",
                 "the kernel of this host has no openvswitch datapath".to_owned(),
                 "load the module (modprobe openvswitch) or choose the datapath netdev",
+            );
+        }
+    }
+
+    fn engine(&mut self, spec: &ClusterSpec, facts: &HostFacts, engine: &EngineFacts) {
+        let kind = engine.kind;
+        let missing: Vec<_> = (REQUIRED.into_iter())
+            .filter(|name| !engine.capabilities.contains(*name))
+            .collect();
+        if !missing.is_empty() {
+            self.problem(
+                "container engine",
+                format!(
+                    "{kind} cannot grant {}, which every node needs",
+                    missing.join(", ")
+                ),
+                "start the engine, and ofm, with all capabilities of the machine",
+            );
+        }
+        if !engine.tun && spec.datapath.decide(facts.openvswitch_datapath) == Datapath::Netdev {
+            self.problem(
+                "container engine",
+                format!("there is no {TUN}, which the userspace datapath needs"),
+                "load the module tun",
+            );
+        }
+        for (name, whose) in super::node_names(spec)
+            .map(|(_, name)| container_name(&spec.name, &name))
+            .filter_map(|name| engine.taken.get_key_value(&name))
+        {
+            self.problem(
+                format!("container {name}"),
+                format!("{kind} has one of that name already, {whose}"),
+                "choose another name for the cluster with --cluster, or remove that container",
             );
         }
     }

@@ -2,18 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DaemonPlan, Programs, Role};
+use super::{DaemonPlan, Role};
+use crate::software::Software;
 
 const NB_SOCKET: &str = "/var/run/ovn/ovnnb_db.sock";
 const SB_SOCKET: &str = "/var/run/ovn/ovnsb_db.sock";
 const OVS_SOCKET: &str = "/var/run/openvswitch/db.sock";
 
-pub(super) fn daemons(role: Role, programs: &Programs) -> Vec<DaemonPlan> {
+pub(super) fn daemons(role: Role, software: &Software) -> Vec<DaemonPlan> {
     match role {
         Role::Central => vec![
             daemon(
                 "ovsdb-server-nb",
-                &programs.ovsdb_server,
+                software.path("ovsdb-server"),
                 "ovn",
                 "ovnnb_db",
                 &[
@@ -25,7 +26,7 @@ pub(super) fn daemons(role: Role, programs: &Programs) -> Vec<DaemonPlan> {
             ),
             daemon(
                 "ovsdb-server-sb",
-                &programs.ovsdb_server,
+                software.path("ovsdb-server"),
                 "ovn",
                 "ovnsb_db",
                 &[
@@ -37,7 +38,7 @@ pub(super) fn daemons(role: Role, programs: &Programs) -> Vec<DaemonPlan> {
             ),
             daemon(
                 "ovn-northd",
-                &programs.ovn_northd,
+                software.path("ovn-northd"),
                 "ovn",
                 "ovn-northd",
                 &[
@@ -49,7 +50,7 @@ pub(super) fn daemons(role: Role, programs: &Programs) -> Vec<DaemonPlan> {
         Role::Gateway | Role::Chassis => vec![
             daemon(
                 "ovsdb-server",
-                &programs.ovsdb_server,
+                software.path("ovsdb-server"),
                 "openvswitch",
                 "ovsdb-server",
                 &[
@@ -60,14 +61,14 @@ pub(super) fn daemons(role: Role, programs: &Programs) -> Vec<DaemonPlan> {
             ),
             daemon(
                 "ovs-vswitchd",
-                &programs.ovs_vswitchd,
+                software.path("ovs-vswitchd"),
                 "openvswitch",
                 "ovs-vswitchd",
                 &[&format!("unix:{OVS_SOCKET}")],
             ),
             daemon(
                 "ovn-controller",
-                &programs.ovn_controller,
+                software.path("ovn-controller"),
                 "ovn",
                 "ovn-controller",
                 &[&format!("unix:{OVS_SOCKET}")],

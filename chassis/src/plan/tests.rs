@@ -2,24 +2,34 @@ use ovsdb_client::Schema;
 use ovsdb_client::file::DatabaseFile;
 
 use super::*;
+use crate::spec::DatapathChoice;
 use crate::topology::{TableRow, VmSpec};
 
 pub(super) fn facts() -> HostFacts {
     HostFacts {
-        programs: Programs {
-            ovsdb_server: "/usr/sbin/ovsdb-server".into(),
-            ovs_vswitchd: "/usr/sbin/ovs-vswitchd".into(),
-            ovn_northd: "/usr/bin/ovn-northd".into(),
-            ovn_controller: "/usr/bin/ovn-controller".into(),
-        },
-        schemas: Schemas {
-            vswitch: "/usr/share/openvswitch/vswitch.ovsschema".into(),
-            nb: "/usr/share/ovn/ovn-nb.ovsschema".into(),
-            sb: "/usr/share/ovn/ovn-sb.ovsschema".into(),
-        },
+        software: [Role::Central, Role::Gateway, Role::Chassis]
+            .map(|role| (role, software()))
+            .into(),
         openvswitch_datapath: true,
         state_root: "/var/lib/ofm".into(),
+        engine: None,
     }
+}
+
+fn software() -> Software {
+    let places = [
+        ("ovsdb-server", "/usr/sbin/ovsdb-server"),
+        ("ovs-vswitchd", "/usr/sbin/ovs-vswitchd"),
+        ("ovn-northd", "/usr/bin/ovn-northd"),
+        ("ovn-controller", "/usr/bin/ovn-controller"),
+        (
+            "openvswitch/vswitch.ovsschema",
+            "/usr/share/openvswitch/vswitch.ovsschema",
+        ),
+        ("ovn/ovn-nb.ovsschema", "/usr/share/ovn/ovn-nb.ovsschema"),
+        ("ovn/ovn-sb.ovsschema", "/usr/share/ovn/ovn-sb.ovsschema"),
+    ];
+    Software::complete(places.map(|(name, path)| (name.to_owned(), Some(path.into())))).unwrap()
 }
 
 /// The text of an installed schema; says so on standard error if there is none.

@@ -1,18 +1,16 @@
 //! `ofm ls`
 
-use std::io::ErrorKind;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
-use ofm::state::Listed;
 
 use crate::commands::Global;
 use crate::output;
 use crate::output::table;
 
 /// List the clusters of this machine
+///
+/// Clusters of containers are found by what their engine knows of them, also when their state is gone.
 #[derive(Debug, Args)]
 pub(crate) struct Ls {
     /// Print the list as JSON
@@ -21,21 +19,16 @@ pub(crate) struct Ls {
 }
 
 impl Ls {
-    pub(crate) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let clusters = list(&global.state_root())?;
+    pub(crate) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let inventory = ofm::inventory::list(&global.state_root()).await?;
+        for error in inventory.silent {
+            output::print_warning(&error.into());
+        }
         if self.json {
-            output::print_json(&clusters)?;
+            output::print_json(&inventory.clusters)?;
         } else {
-            output::print(table::clusters(&clusters))?;
+            output::print(table::clusters(&inventory.clusters))?;
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// The clusters below a state root, which need not exist.
-pub(crate) fn list(root: &Path) -> anyhow::Result<Vec<Listed>> {
-    match ofm::state::list(root) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        listed => listed.with_context(|| format!("cannot list the clusters in {}", root.display())),
     }
 }

@@ -21,9 +21,10 @@ pub(crate) struct PlanArgs {
 }
 
 impl PlanArgs {
-    pub(crate) fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let facts = ofm::host::inspect(&global.state_root())?;
-        let plan = Plan::new(&self.selection.spec(&global.cluster), &facts)?;
+    pub(crate) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        let spec = self.selection.spec(&global.cluster);
+        let facts = ofm::host::inspect(&spec, &global.state_root()).await?;
+        let plan = Plan::new(&spec, &facts)?;
         if self.json {
             output::print_json(&plan)?;
         } else {

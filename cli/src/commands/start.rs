@@ -14,7 +14,7 @@ use crate::output::progress::Progress;
 use crate::output::table;
 
 /// The status of a shell's command that SIGINT ended.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// Start a cluster and wait until it is ready
 ///

@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use ofm::Cluster;
+use ofm::inventory;
 use ofm::name::ClusterName;
 use serde::Serialize;
 
-use crate::commands::{Global, ls};
+use crate::commands::Global;
 use crate::output;
 
 /// Stop a cluster: end all its programs and remove its state
+///
+/// What a crashed cluster has left is removed just so.
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
     /// Stop every cluster that runs; none is fine too
@@ -29,9 +31,13 @@ struct Report {
 impl Stop {
     pub(crate) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         let root = global.state_root();
-        let names = if self.all {
-            let listed = ls::list(&root)?.into_iter();
-            listed.filter(|c| c.running).map(|c| c.name).collect()
+        let names: Vec<ClusterName> = if self.all {
+            let inventory = inventory::list(&root).await?;
+            for error in inventory.silent {
+                output::print_warning(&error.into());
+            }
+            let running = inventory.clusters.into_iter().filter(|c| c.running);
+            running.map(|c| c.name).collect()
         } else {
             vec![global.cluster.clone()]
         };
@@ -41,11 +47,7 @@ impl Stop {
         let mut stopped = Vec::new();
         let mut code = ExitCode::SUCCESS;
         for name in names {
-            let result = match Cluster::open(&root, &name) {
-                Ok(cluster) => cluster.stop().await,
-                Err(error) => Err(error),
-            };
-            match result {
+            match inventory::stop(&root, &name).await {
                 Ok(()) => {
                     eprintln!("cluster {name} is stopped");
                     stopped.push(name);

@@ -1,7 +1,7 @@
 //! How far a start is: a bar on a terminal, a line for each phase elsewhere. All of it goes to standard error.
 
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,6 +14,8 @@ pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     /// How many things the phase that goes on has.
     total: Mutex<usize>,
+    /// The image of which was last said that it is being pulled.
+    pulled: Mutex<Arc<str>>,
 }
 
 impl Progress {
@@ -28,12 +30,16 @@ impl Progress {
         Self {
             bar,
             total: Mutex::new(0),
+            pulled: Mutex::new("".into()),
         }
     }
 
     /// Shows an event.
     pub(crate) fn show(&self, event: Event) {
         match event {
+            Event::Pulling { .. } => self.pulling(event),
+            // Only builds have it.
+            Event::Output(_) => {}
             Event::Started { phase, total } => {
                 self.set_total(total);
                 if let Some(bar) = &self.bar {
@@ -55,6 +61,34 @@ impl Progress {
                 match &self.bar {
                     Some(bar) => bar.println(line),
                     None => eprintln!("{line}"),
+                }
+            }
+        }
+    }
+
+    /// On a terminal, what an engine does with each layer; elsewhere, a line for each image.
+    fn pulling(&self, event: Event) {
+        let Event::Pulling {
+            image,
+            layer,
+            status,
+            done,
+            total,
+        } = event
+        else {
+            return;
+        };
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(format!("pull {image} {layer} {status}"));
+                bar.set_length(total.unwrap_or(0));
+                bar.set_position(done.unwrap_or(0));
+            }
+            None => {
+                let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+                if *pulled != image {
+                    eprintln!("pulling image {image}");
+                    *pulled = image;
                 }
             }
         }

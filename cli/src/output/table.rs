@@ -7,8 +7,8 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use ofm::Phase;
 use ofm::host::Check;
+use ofm::inventory::Listed;
 use ofm::plan::{Plan, Role};
-use ofm::state::Listed;
 use ofm::status::{NodeState, Status};
 
 /// Lays out rows below a header, without any lines.
@@ -66,9 +66,14 @@ pub(crate) fn phases(phases: &BTreeMap<Phase, Duration>) -> String {
 pub(crate) fn clusters(clusters: &[Listed]) -> String {
     let rows = clusters.iter().map(|cluster| {
         let state = if cluster.running { "running" } else { "dead" };
-        [cluster.name.to_string(), state.to_owned()]
+        let runtime = cluster.runtime.as_deref().unwrap_or("-");
+        [
+            cluster.name.to_string(),
+            state.to_owned(),
+            runtime.to_owned(),
+        ]
     });
-    table(["CLUSTER", "STATE"], rows)
+    table(["CLUSTER", "STATE", "RUNTIME"], rows)
 }
 
 /// What is there of a cluster.
@@ -121,8 +126,9 @@ pub(crate) fn status(status: &Status) -> String {
 /// What a start would make.
 pub(crate) fn plan(plan: &Plan) -> String {
     let head = format!(
-        "cluster {}: datapath {}, underlay {}, state in {}",
+        "cluster {}: runtime {}, datapath {}, underlay {}, state in {}",
         plan.cluster,
+        plan.runtime.name(),
         plan.datapath.as_str(),
         plan.underlay,
         plan.state_dir.display(),

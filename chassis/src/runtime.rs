@@ -1,0 +1,88 @@
+//! What provides the first process of every node: ofm itself, or a container engine. Nothing else differs between
+//! runtimes; links, files, daemons and `exec` start from that process.
+
+pub mod engine;
+mod native;
+
+use ofm_netns::{Keeper, Node, ProcessId};
+
+use crate::error::Error;
+use crate::plan::{NodePlan, Plan, RuntimePlan};
+
+pub(crate) use engine::Fleet;
+pub use engine::{EngineError, EngineKind};
+
+/// The runtime of one cluster.
+#[derive(Debug)]
+pub(crate) enum Runtime {
+    /// Clones processes below the keeper, which end with it.
+    Native(native::Native),
+    /// Asks a container engine. The containers end with the keeper too, but the engine has to forget them.
+    Engine(Box<Fleet>),
+}
+
+impl Runtime {
+    /// Prepares what is needed to make nodes.
+    pub(crate) fn new(plan: &Plan, keeper: &Keeper) -> Result<Self, Error> {
+        Ok(match &plan.runtime {
+            RuntimePlan::Native => Runtime::Native(native::Native::new()?),
+            RuntimePlan::Engine(engine) => {
+                Runtime::Engine(Box::new(Fleet::new(engine, &plan.cluster, keeper)?))
+            }
+        })
+    }
+
+    /// Opens a node that was made before.
+    pub(crate) fn open(&self, id: ProcessId) -> std::io::Result<Node> {
+        match self {
+            Runtime::Native(_) => Node::open(id),
+            Runtime::Engine(_) => Node::open_container(id),
+        }
+    }
+
+    /// How many nodes are made at once.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            // More only makes them wait for each other's processor time.
+            Runtime::Native(_) => std::thread::available_parallelism().map_or(2, usize::from) * 2,
+            Runtime::Engine(fleet) => fleet.width(),
+        }
+    }
+
+    /// Removes what a dead cluster of the same name left in the way.
+    pub(crate) async fn clear(&self) -> Result<(), Error> {
+        match self {
+            Runtime::Native(_) => Ok(()),
+            Runtime::Engine(fleet) => Ok(fleet.clear().await?),
+        }
+    }
+
+    /// Makes a node, whose folders on the host are there already.
+    pub(crate) async fn create(
+        &self,
+        keeper: &std::sync::Arc<Keeper>,
+        plan: &Plan,
+        node: &NodePlan,
+    ) -> Result<Node, Error> {
+        match self {
+            Runtime::Native(native) => native.create(keeper, plan, node).await,
+            Runtime::Engine(fleet) => Ok(fleet.create(plan, node).await?),
+        }
+    }
+
+    /// Removes what does not go by itself with the keeper, which must be dead.
+    pub(crate) async fn remove(&self) -> Result<(), Error> {
+        match self {
+            Runtime::Native(_) => Ok(()),
+            Runtime::Engine(fleet) => Ok(fleet.remove().await?),
+        }
+    }
+
+    /// As [`Runtime::remove`], for code that cannot await.
+    pub(crate) fn remove_blocking(&self) -> Result<(), Error> {
+        match self {
+            Runtime::Native(_) => Ok(()),
+            Runtime::Engine(fleet) => Ok(fleet.remove_blocking()?),
+        }
+    }
+}

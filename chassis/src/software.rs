@@ -1,0 +1,118 @@
+//! The programs and schemas of Open vSwitch and OVN that nodes run with, and where they are.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Role;
+
+const PROGRAM_FOLDERS: [&str; 4] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
+const SCHEMA_FOLDERS: [&str; 2] = ["/usr/local/share", "/usr/share"];
+
+/// Schema of `OVN_Northbound`, as [`Software`] names it.
+pub(crate) const NB_SCHEMA: &str = "ovn/ovn-nb.ovsschema";
+/// Schema of `OVN_Southbound`.
+pub(crate) const SB_SCHEMA: &str = "ovn/ovn-sb.ovsschema";
+/// Schema of `Open_vSwitch`.
+pub(crate) const VSWITCH_SCHEMA: &str = "openvswitch/vswitch.ovsschema";
+
+impl Role {
+    /// The programs and schemas without which a node of this role cannot be.
+    pub const fn needs(self) -> &'static [&'static str] {
+        match self {
+            Role::Central => &["ovsdb-server", "ovn-northd", NB_SCHEMA, SB_SCHEMA],
+            Role::Gateway | Role::Chassis => &[
+                "ovsdb-server",
+                "ovs-vswitchd",
+                "ovn-controller",
+                VSWITCH_SCHEMA,
+            ],
+        }
+    }
+}
+
+/// Where in a root file system programs and schemas are, by their names.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Software(BTreeMap<String, PathBuf>);
+
+impl Software {
+    /// The places in which something of that name may be, the preferred one first.
+    pub fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
+        let folders: &[&str] = if name.ends_with(".ovsschema") {
+            &SCHEMA_FOLDERS
+        } else {
+            &PROGRAM_FOLDERS
+        };
+        folders
+            .iter()
+            .map(move |folder| Path::new(folder).join(name))
+    }
+
+    /// Looks for programs and schemas below the root of the calling thread.
+    ///
+    /// # Errors
+    /// The names of those that are not there.
+    pub fn here<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, Vec<String>> {
+        let found = names.into_iter().map(|name| {
+            let path = Self::candidates(name).find(|path| path.is_file());
+            (name.to_owned(), path)
+        });
+        Self::complete(found)
+    }
+
+    /// Takes what was found of each name.
+    ///
+    /// # Errors
+    /// The names of which nothing was found.
+    pub fn complete(
+        found: impl IntoIterator<Item = (String, Option<PathBuf>)>,
+    ) -> Result<Self, Vec<String>> {
+        let (mut there, mut missing) = (BTreeMap::new(), Vec::new());
+        for (name, path) in found {
+            match path {
+                Some(path) => drop(there.insert(name, path)),
+                None => missing.push(name),
+            }
+        }
+        if missing.is_empty() {
+            Ok(Self(there))
+        } else {
+            Err(missing)
+        }
+    }
+
+    /// Where the program or schema of that name is.
+    ///
+    /// # Panics
+    /// When it was not looked for.
+    pub fn path(&self, name: &str) -> &Path {
+        self.0
+            .get(name)
+            .expect("software is complete for the role it is asked about")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let missing = Software::here(["no-such-program", "no/such.ovsschema"]).unwrap_err();
+        assert_eq!(missing, ["no-such-program", "no/such.ovsschema"]);
+    }
+
+    #[test]
+    fn schemas_and_programs_have_places_of_their_own() {
+        let first = |name| Software::candidates(name).next().unwrap();
+        assert_eq!(
+            first("ovs-vswitchd"),
+            Path::new("/usr/local/sbin/ovs-vswitchd")
+        );
+        assert_eq!(
+            first(NB_SCHEMA),
+            Path::new("/usr/local/share/ovn/ovn-nb.ovsschema")
+        );
+    }
+}

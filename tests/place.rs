@@ -1,0 +1,268 @@
+//! Where a test makes its clusters, and what provides their nodes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ofm::image::packages::Distribution;
+use ofm::spec::{Images, RuntimeChoice};
+use ofm::{Builder, Cluster, ClusterSpec};
+use serde_json::Value;
+
+use crate::{Engine, EngineKind, binary, describe, program, rootfs};
+
+/// What provides the nodes of a test's clusters. A test of clusters takes it as its parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// ofm itself.
+    Native,
+    /// An engine of the tests' own.
+    Engine(EngineKind),
+}
+
+/// The name of the image that the tests' engines have.
+pub const IMAGE: &str = "ofm-test:latest";
+
+impl Runtime {
+    /// All of them.
+    pub const ALL: [Runtime; 3] = [
+        Runtime::Native,
+        Runtime::Engine(EngineKind::Docker),
+        Runtime::Engine(EngineKind::Podman),
+    ];
+
+    /// Its name, as in `--runtime`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Runtime::Native => "native",
+            Runtime::Engine(kind) => kind.as_str(),
+        }
+    }
+
+    /// The programs without which its tests cannot run.
+    pub fn programs(self) -> Vec<&'static str> {
+        match self {
+            Runtime::Native => vec![
+                "ovsdb-server",
+                "ovs-vswitchd",
+                "ovn-northd",
+                "ovn-controller",
+            ],
+            Runtime::Engine(kind) => [kind.programs(), &["mmdebstrap"]].concat(),
+        }
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+type Shared = Mutex<Option<Result<Arc<Engine>, String>>>;
+
+/// Both engines, each started with its image when the first test needs it.
+static DOCKER: Shared = Mutex::new(None);
+static PODMAN: Shared = Mutex::new(None);
+
+fn shared(kind: EngineKind) -> MutexGuard<'static, Option<Result<Arc<Engine>, String>>> {
+    let slot = match kind {
+        EngineKind::Docker => &DOCKER,
+        EngineKind::Podman => &PODMAN,
+    };
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The engine of a kind that all tests share, with the image [`IMAGE`].
+pub fn shared_engine(kind: EngineKind) -> Result<Arc<Engine>, String> {
+    let start = || {
+        let engine = Engine::start(kind).map_err(|e| format!("starting {}: {e}", kind.as_str()))?;
+        build(&engine, &[])?;
+        Ok(Arc::new(engine))
+    };
+    shared(kind).get_or_insert_with(start).clone()
+}
+
+/// Stops the shared engines that were started. No test may use them any more.
+pub fn stop_shared_engines() -> Result<(), String> {
+    for kind in [EngineKind::Docker, EngineKind::Podman] {
+        if let Some(Ok(engine)) = shared(kind).take() {
+            let engine = Arc::into_inner(engine).ok_or("a test still uses an engine")?;
+            engine
+                .stop()
+                .map_err(|e| format!("stopping {}: {e}", kind.as_str()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Has `ofm build` make the image [`IMAGE`] of a root file system that has all the packages, without any network.
+/// Returns what it said.
+pub fn build(engine: &Engine, args: &[&str]) -> Result<String, String> {
+    let output = build_command(engine, args)?
+        .output()
+        .map_err(|e| e.to_string())?;
+    if output.status.success() {
+        Ok(describe(&output))
+    } else {
+        Err(format!("ofm build: {}", describe(&output)))
+    }
+}
+
+/// The command that [`build`] runs.
+pub fn build_command(engine: &Engine, args: &[&str]) -> Result<Command, String> {
+    let archive = rootfs(&Distribution::Debian.packages()).map_err(|e| e.to_string())?;
+    let mut command = program(&binary("ofm"));
+    // What `args` has goes before the variables.
+    command.args(["build", "--rootfs"]).arg(archive).args(args);
+    if !args.contains(&"--network") {
+        command.args(["--network", "none"]);
+    }
+    environment(&mut command, engine);
+    Ok(command)
+}
+
+fn environment(command: &mut Command, engine: &Engine) {
+    let variable = match engine.kind() {
+        EngineKind::Docker => "DOCKER_HOST",
+        EngineKind::Podman => "CONTAINER_HOST",
+    };
+    command
+        .env(variable, engine.host())
+        .env("OFM_RUNTIME", engine.kind().as_str())
+        .env("OFM_IMAGE", IMAGE)
+        .stdin(std::process::Stdio::null());
+}
+
+/// A place of its own for one test: a folder for the state of its clusters, and a name that no other test's cluster has.
+#[derive(Debug)]
+pub struct Place {
+    root: tempfile::TempDir,
+    engine: Option<Arc<Engine>>,
+    name: String,
+}
+
+impl Place {
+    /// Makes the place. Its path is short because sockets are below it (unix(7): 108 bytes).
+    pub fn new(runtime: Runtime) -> Result<Self, String> {
+        match runtime {
+            Runtime::Native => Self::with(None),
+            Runtime::Engine(kind) => Self::on(shared_engine(kind)?),
+        }
+    }
+
+    /// Makes a place on an engine of the test's own.
+    pub fn on(engine: Arc<Engine>) -> Result<Self, String> {
+        Self::with(Some(engine))
+    }
+
+    fn with(engine: Option<Arc<Engine>>) -> Result<Self, String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let root = tempfile::Builder::new().prefix("ofm").tempdir_in("/run");
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self {
+            root: root.map_err(|e| e.to_string())?,
+            engine,
+            name: format!("t{}-{number}", std::process::id()),
+        })
+    }
+
+    /// Where the clusters' folders are.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The name of this place's cluster, unless a test asks for another.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine, if the nodes are containers.
+    pub fn engine(&self) -> Option<&Arc<Engine>> {
+        self.engine.as_ref()
+    }
+
+    /// What a cluster of this place is asked for with.
+    pub fn spec(&self) -> ClusterSpec {
+        let name = self.name.parse().expect("letters, digits and a dash");
+        let spec = ClusterSpec {
+            name,
+            ..ClusterSpec::default()
+        };
+        match &self.engine {
+            None => spec,
+            Some(engine) => ClusterSpec {
+                runtime: match engine.kind() {
+                    EngineKind::Docker => RuntimeChoice::Docker,
+                    EngineKind::Podman => RuntimeChoice::Podman,
+                },
+                images: Images::all(IMAGE),
+                engine_socket: Some(engine.socket().to_owned()),
+                ..spec
+            },
+        }
+    }
+
+    /// A cluster of this place, to be started.
+    pub fn builder(&self) -> Builder {
+        Cluster::builder().spec(self.spec()).state_root(self.root())
+    }
+
+    /// `ofm` with arguments, told to keep its state here and to use this place's runtime.
+    pub fn ofm(&self, args: &[&str]) -> Command {
+        let mut command = program(&binary("ofm"));
+        command
+            .arg("--state-root")
+            .arg(self.root.path())
+            .args(args)
+            .env("OFM_CLUSTER", &self.name)
+            .stdin(std::process::Stdio::null());
+        if let Some(engine) = &self.engine {
+            environment(&mut command, engine);
+        }
+        command
+    }
+
+    /// Runs `ofm`, which must succeed, and returns what it wrote to standard output.
+    pub fn run(&self, args: &[&str]) -> Result<String, String> {
+        let output = self.ofm(args).output().map_err(|e| e.to_string())?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(format!("ofm {args:?}: {}", describe(&output)))
+    }
+
+    /// The containers that the engine has of this place's clusters, by name and state.
+    pub fn containers(&self) -> Result<BTreeSet<String>, String> {
+        let Some(engine) = &self.engine else {
+            return Ok(BTreeSet::new());
+        };
+        let below = format!("{}/", self.root().display());
+        let found = containers(engine)?.into_iter().filter(|container| {
+            let state = container["Labels"]["ofm.state"].as_str();
+            state.is_some_and(|state| state.starts_with(&below))
+        });
+        let text = |container: Value| format!("{} {}", container["Names"][0], container["State"]);
+        Ok(found.map(text).collect())
+    }
+}
+
+/// All containers that an engine has.
+pub fn containers(engine: &Engine) -> Result<Vec<Value>, String> {
+    let answer = engine.request("GET", "/containers/json?all=1", b"");
+    let answer = answer.map_err(|e| e.to_string())?;
+    match serde_json::from_str(&answer) {
+        Ok(Value::Array(containers)) => Ok(containers),
+        other => Err(format!("a listing of containers: {other:?}: {answer}")),
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // A test that failed in the middle leaves nothing behind either.
+        let _best_effort = self.ofm(&["stop", "--all"]).output();
+    }
+}
