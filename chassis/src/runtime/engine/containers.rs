@@ -30,7 +30,18 @@ pub(crate) struct Found {
 
 /// All containers, running or not; or those that have a label, `KEY` or `KEY=VALUE`.
 pub(crate) async fn list(engine: &Engine, label: Option<&str>) -> Result<Vec<Found>, EngineError> {
-    let label = label.map(|label| ("label", vec![label.to_owned()]));
+    list_by(engine, label.map(|label| ("label", vec![label.to_owned()]))).await
+}
+
+/// All containers, running or not, of an image or of one that is built on it.
+pub(crate) async fn list_of_image(engine: &Engine, id: &str) -> Result<Vec<Found>, EngineError> {
+    list_by(engine, Some(("ancestor", vec![id.to_owned()]))).await
+}
+
+async fn list_by(
+    engine: &Engine,
+    filter: Option<(&'static str, Vec<String>)>,
+) -> Result<Vec<Found>, EngineError> {
     let list = async move |docker: Docker| {
         let options = |filters: Vec<(&str, Vec<String>)>| {
             let filters = filters
@@ -42,7 +53,7 @@ pub(crate) async fn list(engine: &Engine, label: Option<&str>) -> Result<Vec<Fou
                 ..ListContainersOptions::default()
             })
         };
-        let filters: Vec<_> = label.into_iter().collect();
+        let filters: Vec<_> = filter.into_iter().collect();
         match docker.list_containers(options(filters.clone())).await {
             // Podman has states for a container that is about to start or has just ended which the API has no words for,
             // and an answer with one of them is none. They pass soon, so those containers are left to a later look.

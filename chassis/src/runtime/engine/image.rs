@@ -11,7 +11,7 @@ use ofm_netns::Node;
 
 use super::container::{self, WAITER};
 use super::labels::{OWNER, Owner};
-use super::{Engine, EngineError, containers, fleet};
+use super::{Engine, EngineError, EngineKind, containers, fleet};
 use crate::clock::Listener;
 use crate::event::Event;
 use crate::node::blocking;
@@ -88,14 +88,14 @@ pub(crate) async fn remove_unused(
                 .is_some_and(|value| !value.is_empty())
         });
         for id in labelled.map(|image| image.id) {
-            let image = id.clone();
-            let remove = async move |docker: Docker| {
-                let options = None::<RemoveImageOptions>;
-                docker.remove_image(&image, options, None).await
-            };
-            match engine.call(format!("remove image {id}"), remove).await {
-                Ok(_) => removed.push(id),
-                Err(error) if error.is_in_the_way() => {}
+            match remove(engine, &id, false).await {
+                Ok(()) => removed.push(id),
+                Err(error) if error.is_in_the_way() => {
+                    if is_used_by_a_killed_build(engine, &id).await? {
+                        remove(engine, &id, true).await?;
+                        removed.push(id);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -103,6 +103,29 @@ pub(crate) async fn remove_unused(
             return Ok(removed);
         }
     }
+}
+
+async fn remove(engine: &Engine, id: &str, force: bool) -> Result<(), EngineError> {
+    let image = id.to_owned();
+    let remove = async move |docker: Docker| {
+        let options = RemoveImageOptions {
+            force,
+            ..RemoveImageOptions::default()
+        };
+        docker.remove_image(&image, Some(options), None).await
+    };
+    let removed = engine.call(format!("remove image {id}"), remove).await;
+    removed.map(|_| ())
+}
+
+/// Whether an image that is in use is so by no container. Then it is one that Podman made for a step of a build which it
+/// did not get to remove: those are in its storage only, and go with the image by force.
+async fn is_used_by_a_killed_build(engine: &Engine, id: &str) -> Result<bool, EngineError> {
+    if engine.kind() != EngineKind::Podman {
+        return Ok(false);
+    }
+    let containers = containers::list_of_image(engine, id).await?;
+    Ok(containers.is_empty())
 }
 
 /// Pulls an image. There is no deadline for the whole, which may be large, but one for every word of the engine.
