@@ -186,3 +186,57 @@ fn rows_fit_the_schemas() {
         file.to_bytes().unwrap();
     }
 }
+
+#[test]
+fn containers_are_named_and_granted_what_host_and_engine_have() {
+    let engine = EngineFacts {
+        kind: crate::runtime::EngineKind::Docker,
+        socket: "/run/docker.sock".into(),
+        deadline: std::time::Duration::from_secs(60),
+        capabilities: [
+            "NET_ADMIN",
+            "NET_RAW",
+            "SYS_ADMIN",
+            "SYS_MODULE",
+            "SYS_BOOT",
+        ]
+        .map(str::to_owned)
+        .into(),
+        tun: true,
+        limits: container::Limits {
+            open_files: 1024,
+            processes: 100,
+        },
+        taken: BTreeMap::new(),
+    };
+    let facts = HostFacts {
+        engine: Some(engine),
+        ..facts()
+    };
+    let other = ClusterSpec {
+        name: "other".parse().unwrap(),
+        ..spec(DatapathChoice::Netdev)
+    };
+    for (spec, first, module) in [
+        (spec(DatapathChoice::System), "ovn-central-az1", true),
+        (other, "other-ovn-central-az1", false),
+    ] {
+        let plan = Plan::new(&spec, &facts).unwrap();
+        assert_eq!(plan.nodes[0].container.as_ref().unwrap().name, first);
+        let RuntimePlan::Engine(engine) = &plan.runtime else {
+            panic!("{:?}", plan.runtime);
+        };
+        let granted = |name: &str| engine.capabilities.iter().any(|c| c == name);
+        assert!(granted("NET_ADMIN") && !granted("SYS_BOOT") && !granted("CHOWN"));
+        assert_eq!(granted("SYS_MODULE"), module);
+    }
+    let mut poor = facts;
+    if let Some(engine) = &mut poor.engine {
+        engine.capabilities.remove("NET_RAW");
+        engine
+            .taken
+            .insert("ovn-gw-1".into(), "not made by ofm".into());
+    }
+    let problems = Plan::new(&spec(DatapathChoice::System), &poor).unwrap_err();
+    assert_eq!(problems.problems.len(), 2, "{problems}");
+}
