@@ -22,7 +22,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The tests wait for daemons more than they compute.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let tests: [(&str, &[Runtime], &[&str], Test); 26] = [
+    let tests: [(&str, &[Runtime], &[&str], Test); 27] = [
         (
             "vms_on_two_chassis_reach_each_other",
             &Runtime::ALL,
@@ -98,6 +98,12 @@ fn main() {
             &[DOCKER, PODMAN],
             &[],
             engines::strangers,
+        ),
+        (
+            "a_container_that_stops_keeps_none_from_being_listed",
+            &[PODMAN],
+            &[],
+            engines::passing,
         ),
         (
             "no_engine_is_an_error_that_says_what_was_tried",

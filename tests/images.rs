@@ -273,19 +273,25 @@ pub(crate) fn killed(kind: EngineKind) -> Result<(), Failed> {
     assert_eq!(images()?, stranger);
     for k in 0..KILLS {
         let after = whole * k / KILLS;
+        let said = tempfile::NamedTempFile::new()?;
         let mut child = build_command(&engine, &[])?
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(said.reopen()?)
             .spawn()?;
         pause(after);
         child.kill()?;
-        if child.wait()?.code().is_some() {
-            forget(&engine, IMAGE)?;
+        let ended = child.wait()?;
+        if ended.code().is_some_and(|code| code != 0) {
+            let said = std::fs::read_to_string(said.path())?;
+            return Err(format!("after {after:?}: {ended}: {said}").into());
         }
         // The engine notices that nobody listens, and other tests may have a build go on, during which nothing is
         // garbage.
         let killed = Instant::now();
         loop {
+            // The last step of a build, after which the image has its name, may be done whether it was killed or not.
+            let named = format!("/images/{IMAGE}?force=1");
+            let _named = engine.request("DELETE", &named, b"");
             // Until it has, Podman may fail to list its own images, which fails `gc` too.
             let left = gc().and_then(|()| Ok((images()?, containers(&engine)?)));
             if matches!(&left, Ok((images, containers)) if *images == stranger && containers.is_empty())
