@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             mac: format!("50:54:00:00:00:0{chassis}").parse()?,
             addresses: vec![format!("10.0.0.1{chassis}/24").parse()?],
             gateways: vec![network.addr()],
-            mtu: 1400,
+            ..VmSpec::default()
         };
         topology.vm(switch, vm);
     }

@@ -16,7 +16,7 @@ use crate::name::ClusterName;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::runtime::engine::image::Pull;
-use crate::spec::{ClusterSpec, DatapathChoice, Images, RuntimeChoice, Workload};
+use crate::spec::{ClusterSpec, DatabaseMode, DatapathChoice, Images, RuntimeChoice, Workload};
 use crate::state::{self, State, StateDir};
 use crate::topology::Topology;
 use crate::{apply, host};
@@ -53,17 +53,45 @@ impl Builder {
         self
     }
 
-    /// How many chassis; 2 unless told otherwise.
+    /// How many availability zones; 1 unless told otherwise.
     #[must_use]
-    pub fn chassis(mut self, count: u32) -> Self {
-        self.spec.chassis = count;
+    pub fn zones(mut self, count: u32) -> Self {
+        self.spec.zones = count;
         self
     }
 
-    /// How many gateways; 1 unless told otherwise.
+    /// How each zone's databases are served; by one server each unless told otherwise.
+    #[must_use]
+    pub fn database(mut self, mode: DatabaseMode) -> Self {
+        self.spec.database = mode;
+        self
+    }
+
+    /// How many relays of the southbound database in each zone; none unless told otherwise.
+    #[must_use]
+    pub fn relays(mut self, count: u32) -> Self {
+        self.spec.relays = count;
+        self
+    }
+
+    /// Whether databases are reached by TLS; they are unless told otherwise.
+    #[must_use]
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.spec.tls = tls;
+        self
+    }
+
+    /// How many chassis; 2 per zone unless told otherwise.
+    #[must_use]
+    pub fn chassis(mut self, count: u32) -> Self {
+        self.spec.chassis = Some(count);
+        self
+    }
+
+    /// How many gateways; 1 per zone unless told otherwise.
     #[must_use]
     pub fn gateways(mut self, count: u32) -> Self {
-        self.spec.gateways = count;
+        self.spec.gateways = Some(count);
         self
     }
 
@@ -102,10 +130,10 @@ impl Builder {
         self
     }
 
-    /// Starts with these switches, routers and VMs instead of the two fake VMs.
+    /// Starts with these switches, routers and VMs instead of the demo, in the first zone.
     #[must_use]
     pub fn topology(mut self, topology: Topology) -> Self {
-        self.spec.workload = Workload::Custom(topology);
+        self.spec.workload = Workload::Custom(vec![topology]);
         self
     }
 
@@ -129,10 +157,7 @@ impl Builder {
     /// With everything that is wrong with the request, before anything is touched; or with the node and the phase in
     /// which something did not work, after everything was taken back.
     pub async fn start(self) -> Result<Cluster, Error> {
-        let mut clock = Clock {
-            listener: self.listener.unwrap_or_else(|| Arc::new(|_| {})),
-            phases: BTreeMap::new(),
-        };
+        let mut clock = Clock::new(self.listener.unwrap_or_else(|| Arc::new(|_| {})));
         let began = clock.begin(Phase::Plan, 1);
         let root = self.state_root.unwrap_or_else(state::default_root);
         // Engines are told of folders in it, and know nothing of this process's working directory.
@@ -151,9 +176,21 @@ impl Builder {
             keeper: None,
             nodes: BTreeMap::new(),
             phases: BTreeMap::new(),
+            leases: BTreeMap::new(),
             ready: false,
         };
         dir.write(&record)?;
+        let authority = match plan
+            .tls
+            .then(|| dir.new_authority(&plan.cluster))
+            .transpose()
+        {
+            Ok(authority) => authority,
+            Err(error) => {
+                dir.remove()?;
+                return Err(error);
+            }
+        };
         clock.end(Phase::Plan, began);
 
         let began = clock.begin(Phase::Nodes, plan.nodes.len());
@@ -174,6 +211,8 @@ impl Builder {
             runtime,
             nodes: BTreeMap::new(),
             phases: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            authority,
             started: false,
             tied: Some(dir),
         };
@@ -200,7 +239,7 @@ async fn bring_up(
     record.keeper = Some(cluster.keeper.process().id().into());
     cluster.write(record)?;
     cluster.runtime.clear().await?;
-    cluster.nodes = apply::nodes::create(cluster, &clock).await?;
+    cluster.nodes = apply::nodes::create(cluster, &cluster.plan.nodes, &clock).await?;
     record.nodes = cluster
         .nodes
         .iter()
@@ -209,11 +248,15 @@ async fn bring_up(
     cluster.write(record)?;
     clock.end(Phase::Nodes, began);
 
-    apply::links::create(cluster, &mut clock).await?;
-    apply::files::write(cluster, &mut clock).await?;
-    apply::daemons::start(cluster, &mut clock).await?;
-    apply::ready::wait(cluster, &mut clock).await?;
+    let handles: Vec<_> = cluster.nodes.values().collect();
+    apply::links::bridges(cluster).await?;
+    apply::links::create(cluster, &handles, &mut clock).await?;
+    apply::files::write(cluster, &handles, &mut clock).await?;
+    apply::daemons::start(cluster, &handles, &mut clock).await?;
+    let leases = apply::ready::wait(cluster, &mut clock).await?;
 
+    cluster.leases.clone_from(&leases);
+    record.leases = leases;
     cluster.phases.clone_from(&clock.phases);
     cluster.started = true;
     record.phases = clock.phases;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use ofm_netns::Keeper;
 use ovsdb_client::Client;
 
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::event::Phase;
 use crate::name::ClusterName;
 use crate::node::NodeHandle;
+use crate::pki::Authority;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::state::{self, State, StateDir};
@@ -31,13 +33,17 @@ pub struct Cluster {
     pub(crate) runtime: Runtime,
     pub(crate) nodes: BTreeMap<String, NodeHandle>,
     pub(crate) phases: BTreeMap<Phase, Duration>,
+    /// Addresses that VMs got by DHCP, by name.
+    pub(crate) leases: BTreeMap<String, IpNet>,
+    /// Who issues the certificates of nodes that are being made, if they get any.
+    pub(crate) authority: Option<Authority>,
     pub(crate) started: bool,
     /// Present while the cluster is tied to this process.
     pub(crate) tied: Option<StateDir>,
 }
 
 impl Cluster {
-    /// Asks for a cluster. Everything has a default: two chassis, one gateway, and two fake VMs.
+    /// Asks for a cluster. Everything has a default: two chassis, one gateway, and the demo with four fake VMs.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -58,12 +64,14 @@ impl Cluster {
         for plan in &state.plan.nodes {
             // A node whose first process is gone is left out here and shown as dead by `status`.
             let node = state.nodes.get(plan.name.as_str());
-            if let Some(node) = node.and_then(|id| runtime.open((*id).into()).ok()) {
+            if let Some(node) = node.and_then(|id| runtime.open(plan, (*id).into()).ok()) {
                 let plan = plan.clone();
                 nodes.insert(plan.name.to_string(), NodeHandle { plan, node });
             }
         }
         Ok(Self {
+            authority: None,
+            leases: state.leases,
             plan: state.plan,
             keeper: Arc::new(keeper),
             runtime,
@@ -128,20 +136,54 @@ impl Cluster {
         })
     }
 
-    /// A client of the northbound database.
+    /// A client of the northbound database, of the first zone if there are several.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn nb(&self) -> Result<Client, Error> {
-        self.central()?.connect("ovn/ovnnb_db.sock").await
+        self.nb_of(1).await
     }
 
-    /// A client of the southbound database.
+    /// A client of the southbound database, of the first zone if there are several.
     ///
     /// # Errors
     /// When it does not answer.
     pub async fn sb(&self) -> Result<Client, Error> {
-        self.central()?.connect("ovn/ovnsb_db.sock").await
+        self.sb_of(1).await
+    }
+
+    /// A client of a zone's northbound database; zones have numbers from 1.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn nb_of(&self, zone: u32) -> Result<Client, Error> {
+        self.database(zone, "ovn/ovnnb_db.sock").await
+    }
+
+    /// A client of a zone's southbound database; zones have numbers from 1.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn sb_of(&self, zone: u32) -> Result<Client, Error> {
+        self.database(zone, "ovn/ovnsb_db.sock").await
+    }
+
+    /// A client of the first central of a zone that answers: each passes on what another one has to decide.
+    async fn database(&self, zone: u32, socket: &str) -> Result<Client, Error> {
+        let mut error = None;
+        for central in self.plan.centrals(zone) {
+            let connected = match self.node(central.name.as_str()) {
+                Ok(central) => central.connect(socket).await,
+                Err(gone) => Err(gone),
+            };
+            match connected {
+                Ok(client) => return Ok(client),
+                Err(next) => error = error.or(Some(next)),
+            }
+        }
+        Err(error.unwrap_or_else(|| {
+            Error::in_node(self.name(), "connecting", format!("it has no zone {zone}"))
+        }))
     }
 
     /// Lets it live on when this process ends.
@@ -191,8 +233,8 @@ impl Cluster {
         Ok(())
     }
 
-    fn central(&self) -> Result<NodeHandle, Error> {
-        self.node(self.plan.central().name.as_str())
+    pub(crate) fn authority(&self) -> Option<&Authority> {
+        self.authority.as_ref()
     }
 
     /// Writes the state down, as long as this process is the one that starts.

@@ -25,6 +25,13 @@ const BEFORE: Duration = DAY.saturating_mul(365);
 /// For how long certificates stay valid.
 const AFTER: Duration = DAY.saturating_mul(10 * 365);
 
+/// Where a node has its private key.
+pub(crate) const PRIVATE_KEY: &str = "/opt/ovn/ovn-privkey.pem";
+/// Where it has its certificate.
+pub(crate) const CERTIFICATE: &str = "/opt/ovn/ovn-cert.pem";
+/// Where it has the authority's certificate.
+pub(crate) const CA_CERTIFICATE: &str = "/opt/ovn/pki/switchca/cacert.pem";
+
 /// The certificate authority of a cluster.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,

@@ -3,31 +3,32 @@
 //! A plan is plain data: the same spec on the same host gives the same plan, and it can be printed,
 //! compared, stored and read back.
 
+mod addresses;
 mod check;
 pub mod container;
 mod daemons;
 pub mod databases;
+mod nodes;
 pub mod ovs;
 mod problem;
+mod zones;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ClusterName, MacAddr, NodeName};
 use crate::software::Software;
-use crate::spec::{ClusterSpec, Workload};
-use crate::topology::Topology;
+use crate::spec::{ClusterSpec, DatabaseMode, Encapsulation};
 
 pub use container::{ContainerPlan, EngineFacts, EnginePlan, RuntimePlan};
-pub use databases::{nb_rows, sb_rows};
+pub use databases::{DatabasePlan, RaftPlan, nb_rows, sb_rows};
 pub use ovs::ovs_transaction;
 pub use problem::{PlanErrors, PlanProblem};
-
-const CENTRAL_NAME: &str = "ovn-central-az1";
+pub use zones::ZonePlan;
 
 /// What a plan depends on besides the spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,14 +54,52 @@ pub struct Plan {
     pub state_dir: PathBuf,
     /// What provides the nodes.
     pub runtime: RuntimePlan,
+    /// How each zone's databases are served.
+    pub database: DatabaseMode,
+    /// Whether databases are reached by TLS.
+    pub tls: bool,
+    /// Whether the southbound databases let a chassis change only what concerns itself.
+    pub rbac: bool,
+    /// How `ovn-ic` reaches the databases of the interconnection, if there is one.
+    pub interconnection: Option<InterconnectionPlan>,
     /// Subnet of the underlay.
-    pub underlay: Ipv4Net,
+    pub underlay: IpNet,
+    /// MTU of the underlay in bytes.
+    pub mtu: u32,
+    /// What all chassis are configured with.
+    pub chassis: ChassisSettings,
     /// Bridges of the underlay.
     pub bridges: Vec<BridgePlan>,
-    /// The nodes: the central, the gateways, the chassis.
+    /// The availability zones.
+    pub zones: Vec<ZonePlan>,
+    /// The nodes: centrals, gateways, relays, chassis, hosts.
     pub nodes: Vec<NodePlan>,
-    /// Contents of the northbound database.
-    pub topology: Topology,
+}
+
+/// The interconnection of the zones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterconnectionPlan {
+    /// The central that serves its databases.
+    pub central: NodeName,
+    /// Where the northbound database of the interconnection is.
+    pub nb_remote: String,
+    /// Where its southbound database is.
+    pub sb_remote: String,
+    /// The transit switches that it begins with.
+    pub transit_switches: Vec<String>,
+}
+
+/// What is the same in the Open vSwitch databases of all chassis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChassisSettings {
+    /// How packets between chassis are encapsulated.
+    pub encapsulation: Encapsulation,
+    /// `ovn-monitor-all` of ovn-controller(8).
+    pub monitor_all: bool,
+    /// `ovn-remote-probe-interval` in milliseconds.
+    pub remote_probe_interval: u32,
+    /// `ovn-openflow-probe-interval` in seconds.
+    pub openflow_probe_interval: u32,
 }
 
 /// Kind of datapath, `datapath_type` of a bridge.
@@ -100,8 +139,19 @@ pub enum Role {
     Central,
     /// Is a chassis that may host gateway ports.
     Gateway,
+    /// Passes on what chassis read and write in the southbound database.
+    Relay,
     /// Is a chassis that runs VMs.
     Chassis,
+    /// Is no part of OVN: a machine on one of the underlay's bridges.
+    Host,
+}
+
+impl Role {
+    /// Whether a node of this role is a chassis to OVN, with Open vSwitch and tunnels.
+    pub const fn is_chassis(self) -> bool {
+        matches!(self, Role::Gateway | Role::Chassis)
+    }
 }
 
 /// A node.
@@ -111,10 +161,12 @@ pub struct NodePlan {
     pub name: NodeName,
     /// What it does.
     pub role: Role,
+    /// The number of its availability zone, from 1.
+    pub zone: u32,
     /// Its number among all nodes, from 0.
     pub index: u32,
-    /// Its address in the underlay.
-    pub address: Ipv4Addr,
+    /// Its address: in the underlay, unless it is a host outside.
+    pub address: IpAddr,
     /// Its host name.
     pub hostname: String,
     /// Directory with its files.
@@ -125,6 +177,8 @@ pub struct NodePlan {
     pub tap: Option<TapPlan>,
     /// The container that it is, unless the runtime is native.
     pub container: Option<ContainerPlan>,
+    /// The southbound databases that it uses, `ovn-remote` of ovn-controller(8), if it is a chassis.
+    pub remote: Option<String>,
     /// Its databases.
     pub databases: Vec<DatabasePlan>,
     /// Its daemons, in the order of their start.
@@ -148,8 +202,10 @@ pub struct LinkPlan {
     pub node_index: u32,
     /// MAC address of the end in the node.
     pub mac: MacAddr,
-    /// IP address of the end in the node.
-    pub address: Option<Ipv4Net>,
+    /// IP addresses of the end in the node.
+    pub addresses: Vec<IpNet>,
+    /// Default gateways by way of it.
+    pub gateways: Vec<IpAddr>,
     /// Whether the end in the node may leave checksums to be filled in later; a userspace datapath
     /// would not.
     pub checksum_offload: bool,
@@ -165,18 +221,7 @@ pub struct TapPlan {
     /// Its MAC address.
     pub mac: MacAddr,
     /// Its IP address.
-    pub address: Ipv4Net,
-}
-
-/// A database of a node, made from its schema before any daemon runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DatabasePlan {
-    /// Name of the database, as its schema has it.
-    pub name: String,
-    /// Path of its file as seen in the node.
-    pub file: PathBuf,
-    /// Path of its schema as seen in the node.
-    pub schema: PathBuf,
+    pub address: IpNet,
 }
 
 /// A daemon of a node. It detaches itself once it serves, and has no monitor process.
@@ -190,6 +235,13 @@ pub struct DaemonPlan {
     pub args: Vec<String>,
     /// Path of its pidfile as seen in the node.
     pub pidfile: PathBuf,
+}
+
+impl DaemonPlan {
+    /// Whether it serves a database.
+    pub(crate) fn is_database_server(&self) -> bool {
+        self.name.starts_with("ovsdb-server")
+    }
 }
 
 /// A fake VM: a namespace inside a chassis and the veth pair that joins the two.
@@ -207,6 +259,8 @@ pub struct VmPlan {
     pub addresses: Vec<IpNet>,
     /// Its default gateways.
     pub gateways: Vec<IpAddr>,
+    /// Whether it asks for an IPv4 address by DHCP.
+    pub dhcp: bool,
     /// MTU of its interface in bytes.
     pub mtu: u32,
     /// Name of the end in the chassis, a port of `br-int`.
@@ -225,13 +279,9 @@ impl Plan {
     /// # Errors
     /// All problems of the spec on this host, at once.
     pub fn new(spec: &ClusterSpec, facts: &HostFacts) -> Result<Self, PlanErrors> {
-        let topology = match &spec.workload {
-            Workload::Demo => Topology::demo(spec.chassis),
-            Workload::None => Topology::new(),
-            Workload::Custom(topology) => topology.clone(),
-        };
+        let topologies = zones::topologies(spec);
         let state_dir = facts.state_root.join(spec.name.as_str());
-        let problems = check::check(spec, facts, &topology, &state_dir);
+        let problems = check::check(spec, facts, &topologies, &state_dir);
         if !problems.is_empty() {
             return Err(PlanErrors { problems });
         }
@@ -242,27 +292,38 @@ impl Plan {
             datapath,
             state_dir,
             runtime: container::runtime(datapath, facts),
+            database: spec.database,
+            tls: spec.tls,
+            rbac: spec.rbac,
+            interconnection: None,
             underlay: spec.underlay.trunc(),
-            bridges: [("br-ovn", 2), ("br-ovn-ext", 3)]
+            mtu: spec.mtu,
+            chassis: ChassisSettings {
+                encapsulation: spec.encapsulation,
+                monitor_all: spec.monitor_all,
+                remote_probe_interval: spec.remote_probe_interval,
+                openflow_probe_interval: spec.openflow_probe_interval,
+            },
+            bridges: [("br-ovn", UNDERLAY_BRIDGE), ("br-ovn-ext", PUBLIC_BRIDGE)]
                 .map(|(name, index)| BridgePlan {
                     name: name.to_owned(),
                     index,
                 })
                 .into(),
+            zones: Vec::new(),
             nodes: Vec::new(),
-            topology,
         };
-        for (index, (role, name)) in (0..).zip(node_names(spec)) {
-            let address = Ipv4Addr::from_bits(spec.first_address.to_bits() + index);
-            let mut node = plan.node(index, role, name, address, &facts.software[&role]);
-            node.container = container::container(&plan, spec, &node);
-            plan.nodes.push(node);
+        let named = nodes::names(spec);
+        plan.add_zones(spec, &named, topologies);
+        for node in &named {
+            plan.add_node(spec, facts, node);
         }
-        plan.place_vms(1 + spec.gateways);
+        plan.add_hosts(spec);
+        plan.place_vms();
         Ok(plan)
     }
 
-    /// The node that runs the databases.
+    /// The first central of the first zone.
     pub fn central(&self) -> &NodePlan {
         self.nodes
             .iter()
@@ -270,9 +331,34 @@ impl Plan {
             .expect("every plan has a central")
     }
 
+    /// The centrals of a zone.
+    pub fn centrals(&self, zone: u32) -> impl Iterator<Item = &NodePlan> {
+        let nodes = self.nodes.iter();
+        nodes.filter(move |node| node.role == Role::Central && node.zone == zone)
+    }
+
+    /// The zone of a number, from 1.
+    ///
+    /// # Panics
+    /// When there is none. The zones of nodes exist.
+    pub fn zone(&self, number: u32) -> &ZonePlan {
+        &self.zones[number as usize - 1]
+    }
+
     /// The node of a name.
     pub fn node_named(&self, name: &str) -> Option<&NodePlan> {
         self.nodes.iter().find(|node| node.name.as_str() == name)
+    }
+
+    /// The gateways and chassis to which a gateway or chassis has tunnels: all others of its zone, and those of other
+    /// zones where they are interconnected.
+    pub fn peers(&self, of: &NodePlan) -> impl Iterator<Item = &NodePlan> {
+        let (own, zone) = (of.name.clone(), of.zone);
+        let across = self.interconnection.is_some();
+        self.nodes
+            .iter()
+            .filter(|node| node.role.is_chassis())
+            .filter(move |node| node.name != own && (across || node.zone == zone))
     }
 
     /// All VMs, chassis by chassis.
@@ -280,95 +366,40 @@ impl Plan {
         self.nodes.iter().flat_map(|node| &node.vms)
     }
 
-    fn node(
-        &self,
-        index: u32,
-        role: Role,
-        name: String,
-        address: Ipv4Addr,
-        software: &Software,
-    ) -> NodePlan {
-        let net = Ipv4Net::new_assert(address, self.underlay.prefix_len());
-        let switch = role != Role::Central;
-        let behind_tap = switch && self.datapath == Datapath::Netdev;
-        let link = |number: u32, node_name: &str, address| LinkPlan {
-            bridge_index: 1 + number,
-            outer_name: format!("n{index}-eth{number}"),
-            outer_index: 9 + 2 * index + number,
-            node_name: node_name.to_owned(),
-            node_index: 9 + number,
-            mac: mac(index, number),
-            address,
-            checksum_offload: self.datapath == Datapath::System,
-        };
-        let mut links = vec![if behind_tap {
-            link(1, "eth1-uplink", None)
-        } else {
-            link(1, "eth1", Some(net))
-        }];
-        if switch {
-            links.push(link(2, "eth2", None));
-        }
-        NodePlan {
-            role,
-            index,
-            address,
-            dir: node_dir(&self.state_dir, &name),
-            hostname: name.clone(),
-            name: name
-                .parse()
-                .expect("names made of a role and a number are valid"),
-            links,
-            tap: behind_tap.then(|| TapPlan {
-                name: "eth1".to_owned(),
-                index: 12,
-                mac: mac(index, 3),
-                address: net,
-            }),
-            container: None,
-            databases: databases::databases(role, software),
-            daemons: daemons::daemons(role, software),
-            vms: Vec::new(),
-        }
-    }
-
-    /// Gives each VM to its chassis; `first` is the index of the first chassis.
-    fn place_vms(&mut self, first: u32) {
-        for (k, vm) in (0..).zip(self.topology.vms()) {
-            let index = (first + vm.chassis - 1) as usize;
-            let node = &mut self.nodes[index];
+    /// Gives each VM to its chassis.
+    fn place_vms(&mut self) {
+        let checksum_offload = self.datapath == Datapath::System;
+        let topologies = self.zones.iter().map(|zone| &zone.topology);
+        let vms: Vec<_> = topologies.flat_map(|t| t.vms()).cloned().collect();
+        let chassis = self.nodes.iter().enumerate();
+        let chassis: Vec<usize> = chassis
+            .filter(|(_, node)| node.role == Role::Chassis)
+            .map(|(position, _)| position)
+            .collect();
+        for (k, vm) in (0..).zip(vms) {
+            let node = &mut self.nodes[chassis[vm.chassis as usize - 1]];
             node.vms.push(VmPlan {
-                name: vm.name.clone(),
-                iface_id: vm.port.clone(),
+                outer_name: vm_outer_name(&vm.name),
+                name: vm.name,
+                iface_id: vm.port,
                 node: node.name.clone(),
                 mac: vm.mac,
-                addresses: vm.addresses.clone(),
-                gateways: vm.gateways.clone(),
+                addresses: vm.addresses,
+                gateways: vm.gateways,
+                dhcp: vm.dhcp,
                 mtu: vm.mtu,
-                outer_name: vm_outer_name(&vm.name),
                 outer_index: 100 + 2 * k,
                 inner_index: 101 + 2 * k,
-                checksum_offload: self.datapath == Datapath::System,
+                checksum_offload,
             });
         }
     }
 }
 
-/// The nodes' roles and names, in the order of their addresses.
-fn node_names(spec: &ClusterSpec) -> impl Iterator<Item = (Role, String)> {
-    let gateways = (1..=spec.gateways).map(|n| (Role::Gateway, gateway_name(n)));
-    let chassis = (1..=spec.chassis).map(|n| (Role::Chassis, chassis_name(n)));
-    let central = [(Role::Central, CENTRAL_NAME.to_owned())].into_iter();
-    central.chain(gateways).chain(chassis)
-}
-
-fn gateway_name(number: u32) -> String {
-    format!("ovn-gw-{number}")
-}
-
-fn chassis_name(number: u32) -> String {
-    format!("ovn-chassis-{number}")
-}
+/// The ifindex of the bridge on which the nodes have their addresses.
+const UNDERLAY_BRIDGE: u32 = 2;
+/// The ifindex of the bridge that is the physical network `public`.
+const PUBLIC_BRIDGE: u32 = 3;
 
 fn node_dir(state_dir: &Path, name: &str) -> PathBuf {
     state_dir.join("nodes").join(name)
@@ -376,12 +407,6 @@ fn node_dir(state_dir: &Path, name: &str) -> PathBuf {
 
 fn vm_outer_name(vm: &str) -> String {
     format!("{vm}-p")
-}
-
-/// A locally administered address for an interface of a node; `link` is below 256.
-fn mac(node: u32, link: u32) -> MacAddr {
-    let [a, b, c, d] = node.to_be_bytes();
-    MacAddr([0x0a, link.to_be_bytes()[3], a, b, c, d])
 }
 
 #[cfg(test)]

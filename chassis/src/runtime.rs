@@ -17,8 +17,9 @@ pub use engine::{EngineError, EngineKind};
 pub(crate) enum Runtime {
     /// Clones processes below the keeper, which end with it.
     Native(native::Native),
-    /// Asks a container engine. The containers end with the keeper too, but the engine has to forget them.
-    Engine(Box<Fleet>),
+    /// Asks a container engine. The containers end with the keeper too, but the engine has to forget them. Hosts outside
+    /// of OVN are native all the same.
+    Engine(Box<Fleet>, native::Native),
 }
 
 impl Runtime {
@@ -27,16 +28,17 @@ impl Runtime {
         Ok(match &plan.runtime {
             RuntimePlan::Native => Runtime::Native(native::Native::new()?),
             RuntimePlan::Engine(engine) => {
-                Runtime::Engine(Box::new(Fleet::new(engine, &plan.cluster, keeper)?))
+                let fleet = Fleet::new(engine, &plan.cluster, keeper)?;
+                Runtime::Engine(Box::new(fleet), native::Native::new()?)
             }
         })
     }
 
     /// Opens a node that was made before.
-    pub(crate) fn open(&self, id: ProcessId) -> std::io::Result<Node> {
-        match self {
-            Runtime::Native(_) => Node::open(id),
-            Runtime::Engine(_) => Node::open_container(id),
+    pub(crate) fn open(&self, node: &NodePlan, id: ProcessId) -> std::io::Result<Node> {
+        match node.container {
+            None => Node::open(id),
+            Some(_) => Node::open_container(id),
         }
     }
 
@@ -45,7 +47,7 @@ impl Runtime {
         match self {
             // More only makes them wait for each other's processor time.
             Runtime::Native(_) => std::thread::available_parallelism().map_or(2, usize::from) * 2,
-            Runtime::Engine(fleet) => fleet.width(),
+            Runtime::Engine(fleet, _) => fleet.width(),
         }
     }
 
@@ -53,7 +55,7 @@ impl Runtime {
     pub(crate) async fn clear(&self) -> Result<(), Error> {
         match self {
             Runtime::Native(_) => Ok(()),
-            Runtime::Engine(fleet) => Ok(fleet.clear().await?),
+            Runtime::Engine(fleet, _) => Ok(fleet.clear().await?),
         }
     }
 
@@ -66,7 +68,10 @@ impl Runtime {
     ) -> Result<Node, Error> {
         match self {
             Runtime::Native(native) => native.create(keeper, plan, node).await,
-            Runtime::Engine(fleet) => Ok(fleet.create(plan, node).await?),
+            Runtime::Engine(_, native) if node.container.is_none() => {
+                native.create(keeper, plan, node).await
+            }
+            Runtime::Engine(fleet, _) => Ok(fleet.create(plan, node).await?),
         }
     }
 
@@ -74,7 +79,7 @@ impl Runtime {
     pub(crate) async fn remove(&self) -> Result<(), Error> {
         match self {
             Runtime::Native(_) => Ok(()),
-            Runtime::Engine(fleet) => Ok(fleet.remove().await?),
+            Runtime::Engine(fleet, _) => Ok(fleet.remove().await?),
         }
     }
 
@@ -82,7 +87,7 @@ impl Runtime {
     pub(crate) fn remove_blocking(&self) -> Result<(), Error> {
         match self {
             Runtime::Native(_) => Ok(()),
-            Runtime::Engine(fleet) => Ok(fleet.remove_blocking()?),
+            Runtime::Engine(fleet, _) => Ok(fleet.remove_blocking()?),
         }
     }
 }

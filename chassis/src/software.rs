@@ -14,6 +14,10 @@ const SCHEMA_FOLDERS: [&str; 2] = ["/usr/local/share", "/usr/share"];
 pub(crate) const NB_SCHEMA: &str = "ovn/ovn-nb.ovsschema";
 /// Schema of `OVN_Southbound`.
 pub(crate) const SB_SCHEMA: &str = "ovn/ovn-sb.ovsschema";
+/// Schema of `OVN_IC_Northbound`.
+pub(crate) const IC_NB_SCHEMA: &str = "ovn/ovn-ic-nb.ovsschema";
+/// Schema of `OVN_IC_Southbound`.
+pub(crate) const IC_SB_SCHEMA: &str = "ovn/ovn-ic-sb.ovsschema";
 /// Schema of `Open_vSwitch`.
 pub(crate) const VSWITCH_SCHEMA: &str = "openvswitch/vswitch.ovsschema";
 
@@ -21,7 +25,17 @@ impl Role {
     /// The programs and schemas without which a node of this role cannot be.
     pub const fn needs(self) -> &'static [&'static str] {
         match self {
-            Role::Central => &["ovsdb-server", "ovn-northd", NB_SCHEMA, SB_SCHEMA],
+            Role::Central => &[
+                "ovsdb-server",
+                "ovn-northd",
+                "ovn-ic",
+                NB_SCHEMA,
+                SB_SCHEMA,
+                IC_NB_SCHEMA,
+                IC_SB_SCHEMA,
+            ],
+            Role::Relay => &["ovsdb-server"],
+            Role::Host => &[],
             Role::Gateway | Role::Chassis => &[
                 "ovsdb-server",
                 "ovs-vswitchd",

@@ -1,9 +1,9 @@
 //! What is asked for: the size and kind of a cluster, with defaults.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::name::ClusterName;
@@ -19,10 +19,29 @@ use crate::topology::Topology;
 pub struct ClusterSpec {
     /// Name of the cluster, unique on the machine. Default: `default`.
     pub name: ClusterName,
-    /// Number of chassis. Default: 2.
-    pub chassis: u32,
-    /// Number of gateways, chassis that may host gateway ports. Default: 1.
-    pub gateways: u32,
+    /// Number of availability zones, each with northbound and southbound databases of its own. Default: 1.
+    pub zones: u32,
+    /// Number of chassis, dealt round robin to the zones. Default: 2 per zone.
+    pub chassis: Option<u32>,
+    /// Number of gateways, chassis that may host gateway ports, dealt round robin to the zones. Default: 1 per zone.
+    pub gateways: Option<u32>,
+    /// Number of relays of the southbound database per zone. Where there are any, chassis use them. Default: 0.
+    pub relays: u32,
+    /// Names of the nodes.
+    pub names: NodeNames,
+    /// How each zone's databases are served. Default: [`DatabaseMode::Standalone`].
+    pub database: DatabaseMode,
+    /// Whether databases are reached by TLS, with certificates of the cluster's own. Default: yes.
+    pub tls: bool,
+    /// Whether the southbound database lets a chassis change only what concerns itself (ovn-sb(5), `RBAC_Role`).
+    /// Default: no.
+    pub rbac: bool,
+    /// Whether the zones are interconnected: `ovn-ic` in each, and a transit switch. Default: yes.
+    pub interconnection: bool,
+    /// A file with the northbound database that each zone begins with, of a standalone or a clustered server.
+    pub nb_db: Option<PathBuf>,
+    /// A file with the southbound database that each zone begins with, of a standalone or a clustered server.
+    pub sb_db: Option<PathBuf>,
     /// What provides the nodes. Default: [`RuntimeChoice::Native`].
     pub runtime: RuntimeChoice,
     /// Images of the nodes, where a container engine provides them.
@@ -36,20 +55,46 @@ pub struct ClusterSpec {
     pub datapath: DatapathChoice,
     /// Contents of the northbound database and the fake VMs. Default: [`Workload::Demo`].
     pub workload: Workload,
-    /// Subnet of the underlay, on which the tunnels run. Default: `170.168.0.0/16`.
-    pub underlay: Ipv4Net,
-    /// Address of the first node; the others follow it without a gap. Default: `170.168.0.2`.
-    pub first_address: Ipv4Addr,
+    /// Subnet of the underlay, on which the tunnels run, of either IP version. Default: `170.168.0.0/16`.
+    pub underlay: IpNet,
+    /// Address of the first node; the others follow it without a gap. Default: the second one for a host in the subnet,
+    /// `170.168.0.2`.
+    pub first_address: Option<IpAddr>,
+    /// MTU of the underlay in bytes, 1280 to 65521. Default: 1500.
+    pub mtu: u32,
+    /// How packets between chassis are encapsulated. Default: [`Encapsulation::Geneve`].
+    pub encapsulation: Encapsulation,
+    /// Whether each chassis keeps a copy of the whole southbound database, `ovn-monitor-all` of ovn-controller(8).
+    /// Default: no.
+    pub monitor_all: bool,
+    /// After how many milliseconds of silence a chassis probes its southbound database; 0 for never. Default: 180000.
+    pub remote_probe_interval: u32,
+    /// After how many seconds of silence `ovn-controller` and `ovs-vswitchd` probe each other; 0 for never. Default: 60.
+    pub openflow_probe_interval: u32,
 }
 
 impl ClusterSpec {
     /// The roles that the cluster has nodes of.
     pub fn roles(&self) -> impl Iterator<Item = Role> {
-        let gateway = (self.gateways > 0).then_some(Role::Gateway);
-        let chassis = (self.chassis > 0).then_some(Role::Chassis);
-        [Some(Role::Central), gateway, chassis]
-            .into_iter()
-            .flatten()
+        let of = |count: u32, role| (count > 0).then_some(role);
+        [
+            Some(Role::Central),
+            of(self.gateways(), Role::Gateway),
+            of(self.relays, Role::Relay),
+            of(self.chassis(), Role::Chassis),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// The number of chassis, asked for or by default.
+    pub fn chassis(&self) -> u32 {
+        self.chassis.unwrap_or(self.zones.saturating_mul(2))
+    }
+
+    /// The number of gateways, asked for or by default.
+    pub fn gateways(&self) -> u32 {
+        self.gateways.unwrap_or(self.zones)
     }
 }
 
@@ -57,16 +102,100 @@ impl Default for ClusterSpec {
     fn default() -> Self {
         Self {
             name: ClusterName::default(),
+            zones: 1,
+            chassis: None,
+            gateways: None,
+            relays: 0,
+            names: NodeNames::default(),
+            database: DatabaseMode::default(),
+            tls: true,
+            rbac: false,
+            interconnection: true,
+            nb_db: None,
+            sb_db: None,
             runtime: RuntimeChoice::default(),
             images: Images::default(),
             engine_socket: None,
             engine_timeout: 60,
-            chassis: 2,
-            gateways: 1,
             datapath: DatapathChoice::default(),
             workload: Workload::default(),
-            underlay: Ipv4Net::new_assert(Ipv4Addr::new(170, 168, 0, 0), 16),
-            first_address: Ipv4Addr::new(170, 168, 0, 2),
+            underlay: Ipv4Net::new_assert(Ipv4Addr::new(170, 168, 0, 0), 16).into(),
+            first_address: None,
+            mtu: 1500,
+            encapsulation: Encapsulation::default(),
+            monitor_all: false,
+            remote_probe_interval: 180_000,
+            openflow_probe_interval: 60,
+        }
+    }
+}
+
+/// What the nodes of each role are called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeNames {
+    /// The name of the only central; with RAFT a number follows it. Default: made from the prefix.
+    pub central: Option<String>,
+    /// What the number of the zone follows in the name of its central. Default: `ovn-central-az`.
+    pub central_prefix: String,
+    /// What the number follows in the name of a gateway. Default: `ovn-gw-`.
+    pub gateway_prefix: String,
+    /// What the number follows in the name of a chassis. Default: `ovn-chassis-`.
+    pub chassis_prefix: String,
+}
+
+impl Default for NodeNames {
+    fn default() -> Self {
+        Self {
+            central: None,
+            central_prefix: "ovn-central-az".to_owned(),
+            gateway_prefix: "ovn-gw-".to_owned(),
+            chassis_prefix: "ovn-chassis-".to_owned(),
+        }
+    }
+}
+
+/// How the databases of a zone are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseMode {
+    /// By one central.
+    #[default]
+    Standalone,
+    /// By three centrals that agree on every change (RAFT, ovsdb(7)).
+    Raft,
+}
+
+impl DatabaseMode {
+    /// How many centrals a zone has.
+    pub const fn centrals(self) -> u32 {
+        match self {
+            Self::Standalone => 1,
+            Self::Raft => 3,
+        }
+    }
+}
+
+/// How packets between chassis are encapsulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encapsulation {
+    /// Geneve, which OVN needs for all its features.
+    #[default]
+    Geneve,
+    /// VXLAN, which has less room for metadata.
+    Vxlan,
+    /// Each chassis offers both.
+    Both,
+}
+
+impl Encapsulation {
+    /// The tunnel types, as `Interface.type` and `Encap.type` name them.
+    pub const fn types(self) -> &'static [&'static str] {
+        match self {
+            Self::Geneve => &["geneve"],
+            Self::Vxlan => &["vxlan"],
+            Self::Both => &["geneve", "vxlan"],
         }
     }
 }
@@ -106,7 +235,7 @@ pub struct Images {
     pub central: String,
     /// Of the gateways.
     pub gateway: String,
-    /// Of the relays, of which no cluster has any yet.
+    /// Of the relays.
     pub relay: String,
     /// Of the chassis.
     pub chassis: String,
@@ -129,7 +258,8 @@ impl Images {
         match role {
             Role::Central => &self.central,
             Role::Gateway => &self.gateway,
-            Role::Chassis => &self.chassis,
+            Role::Relay => &self.relay,
+            Role::Chassis | Role::Host => &self.chassis,
         }
     }
 }
@@ -169,12 +299,11 @@ impl DatapathChoice {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Workload {
-    /// The demo: two switches, a router between them, a fake VM on each
-    /// ([`Topology::demo`]).
+    /// The demo in each zone ([`Topology::demo`]): three switches and a router, four fake VMs, and hosts outside.
     #[default]
     Demo,
     /// An empty northbound database and no fake VMs.
     None,
-    /// A topology of one's own.
-    Custom(Topology),
+    /// Topologies of one's own: of the first zone, the second, and so on.
+    Custom(Vec<Topology>),
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use ofm_netns::ProcessId;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::event::Phase;
 use crate::name::ClusterName;
+use crate::pki::Authority;
 use crate::plan::Plan;
 
 /// The lock of a state folder. Its keeper holds it as long as it lives.
 pub(crate) const LOCK: &str = "lock";
 const STATE: &str = "state.json";
+/// Certificate and private key of the cluster's authority, which no node ever sees.
+const AUTHORITY: &str = "authority.pem";
 
 /// Where clusters keep their folders unless told otherwise: `/run/ofm`, or below `$XDG_RUNTIME_DIR` for other users.
 pub fn default_root() -> PathBuf {
@@ -83,6 +87,9 @@ pub(crate) struct State {
     pub(crate) nodes: BTreeMap<String, Recorded>,
     /// Durations of the phases that are over.
     pub(crate) phases: BTreeMap<Phase, Duration>,
+    /// Addresses that VMs got by DHCP, by name.
+    #[serde(default)]
+    pub(crate) leases: BTreeMap<String, IpNet>,
     /// Whether the start came to its end.
     pub(crate) ready: bool,
 }
@@ -142,6 +149,20 @@ impl StateDir {
             .map_err(|e| Error::state("writing", &path, e))
     }
 
+    /// Makes a certificate authority for the cluster and keeps it here, so that nodes that come later get certificates too.
+    pub(crate) fn new_authority(&self, cluster: &ClusterName) -> Result<Authority, Error> {
+        let path = self.path.join(AUTHORITY);
+        let keep = || -> io::Result<Authority> {
+            let authority = Authority::create(cluster).map_err(io::Error::other)?;
+            let text = authority.certificate().to_owned() + &authority.key();
+            let mut options = File::options();
+            options.write(true).create_new(true).mode(0o600);
+            options.open(&path)?.write_all(text.as_bytes())?;
+            Ok(authority)
+        };
+        keep().map_err(|e| Error::state("making", &path, e))
+    }
+
     /// Removes the folder; the lock goes last.
     pub(crate) fn remove(self) -> Result<(), Error> {
         self.clear()
@@ -187,6 +208,21 @@ pub(crate) fn read(path: &Path, name: &ClusterName) -> Result<State, Error> {
             .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
             .map_err(|e| Error::state("reading", &file, e)),
     }
+}
+
+/// The certificate authority of a cluster that another process started.
+#[allow(dead_code)]
+pub(crate) fn authority(path: &Path) -> Result<Authority, Error> {
+    let path = path.join(AUTHORITY);
+    let read = || -> io::Result<Authority> {
+        let text = std::fs::read_to_string(&path)?;
+        let key = text
+            .find("-----BEGIN PRIVATE KEY-----")
+            .unwrap_or(text.len());
+        let (certificate, key) = text.split_at(key);
+        Authority::from_pem(certificate, key).map_err(io::Error::other)
+    };
+    read().map_err(|e| Error::state("reading", &path, e))
 }
 
 /// The state that a folder holds, whether or not its cluster lives; `None` when there is none that can be read.

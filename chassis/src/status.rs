@@ -1,7 +1,7 @@
 //! What a cluster looks like right now, as `ofm status --json` prints it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct NodeStatus {
     /// What it does.
     pub role: Role,
     /// Its address on the underlay.
-    pub ip: Ipv4Addr,
+    pub ip: IpAddr,
     /// Its first process, as the host numbers it.
     pub pid: i32,
     /// Whether that process runs.
@@ -102,8 +102,6 @@ impl Cluster {
     pub async fn status(&self) -> Result<Status, Error> {
         let mut nodes = Vec::new();
         let mut complete = self.started();
-        let others = self.plan().nodes.iter().filter(|n| n.role != Role::Central);
-        let mesh = others.count().saturating_sub(1);
         for plan in &self.plan().nodes {
             let status = match self.node(plan.name.as_str()) {
                 Ok(handle) => node_status(&handle).await,
@@ -111,10 +109,13 @@ impl Cluster {
             };
             complete &= status.state == NodeState::Running
                 && status.daemons.iter().all(|daemon| daemon.alive)
-                && (plan.role == Role::Central || status.tunnels == mesh);
+                && (!plan.role.is_chassis() || status.tunnels == self.plan().peers(plan).count());
             nodes.push(status);
         }
-        let up = self.ports_up().await.unwrap_or_default();
+        let mut up = Vec::new();
+        for zone in &self.plan().zones {
+            up.extend(self.ports_up(zone.number).await.unwrap_or_default());
+        }
         let vms: Vec<_> = self
             .plan()
             .vms()
@@ -123,7 +124,12 @@ impl Cluster {
                 node: vm.node.clone(),
                 iface_id: vm.iface_id.clone(),
                 mac: vm.mac,
-                ips: vm.addresses.clone(),
+                ips: vm
+                    .addresses
+                    .iter()
+                    .chain(self.leases.get(&vm.name))
+                    .copied()
+                    .collect(),
                 up: up.contains(&vm.iface_id),
             })
             .collect();
@@ -142,8 +148,8 @@ impl Cluster {
     }
 
     /// The logical ports that the southbound database calls up.
-    async fn ports_up(&self) -> Result<Vec<String>, Error> {
-        let client = self.sb().await?.with_deadline(PATIENCE);
+    async fn ports_up(&self, zone: u32) -> Result<Vec<String>, Error> {
+        let client = self.sb_of(zone).await?.with_deadline(PATIENCE);
         let mut transaction = Transaction::new();
         let up = [Condition::eq("up", true)];
         let select = transaction.select("Port_Binding", up, ["logical_port"]);
@@ -235,11 +241,11 @@ fn runs_here(pid: i32) -> bool {
 }
 
 async fn tunnels(handle: &NodeHandle) -> Option<usize> {
-    if handle.plan().role == Role::Central {
+    if !handle.plan().role.is_chassis() {
         return None;
     }
     let client = handle.ovs().await.ok()?.with_deadline(PATIENCE);
-    let tables = [MonitorTable::new("Interface").columns(["type", "ofport"])];
+    let tables = [MonitorTable::new("Interface").columns(["type", "ofport", "options"])];
     let monitor = client.monitor("Open_vSwitch", &tables).await.ok()?;
     Some(count_tunnels(&monitor.snapshot()))
 }

@@ -1,19 +1,19 @@
 //! A logical topology and the fake VMs on it, as code.
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use ovsdb_client::value::{Datum, Row};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::name::{MacAddr, NodeName};
+use crate::name::MacAddr;
+
+pub(crate) mod demo;
 
 /// A row to begin a database with: table, UUID, columns.
 pub type TableRow = (&'static str, Uuid, Row);
-
-/// Milliseconds of silence after which a database server probes a client.
-const INACTIVITY_PROBE: i64 = 180_000;
 
 /// Logical switches and routers, how they are connected, and the VMs.
 ///
@@ -31,14 +31,14 @@ const INACTIVITY_PROBE: i64 = 180_000;
 ///     mac: "50:54:00:00:00:01".parse()?,
 ///     addresses: vec!["10.0.0.2/24".parse()?],
 ///     gateways: vec!["10.0.0.1".parse()?],
-///     mtu: 1400,
+///     ..VmSpec::default()
 /// });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Topology {
-    switches: Vec<String>,
-    routers: Vec<String>,
+    switches: Vec<Switch>,
+    routers: Vec<Router>,
     connections: Vec<Connection>,
     vms: Vec<(SwitchId, VmSpec)>,
 }
@@ -53,16 +53,114 @@ pub struct SwitchId(usize);
 #[serde(transparent)]
 pub struct RouterId(usize);
 
+/// A connection between a router and a switch of the topology that gave out this handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnectionId(usize);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Switch {
+    name: String,
+    /// Whether it joins availability zones.
+    transit: bool,
+    dhcp: Option<Dhcp>,
+    ports: Vec<Port>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Router {
+    name: String,
+    nats: Vec<Nat>,
+}
+
+/// A port that no VM is bound to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Port {
+    Plain {
+        name: String,
+        mac: MacAddr,
+        ips: Vec<IpAddr>,
+    },
+    Localnet {
+        name: String,
+        network: String,
+    },
+}
+
+impl Port {
+    fn name(&self) -> &String {
+        match self {
+            Port::Plain { name, .. } | Port::Localnet { name, .. } => name,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Connection {
     router: RouterId,
     switch: SwitchId,
     mac: MacAddr,
     networks: Vec<IpNet>,
+    gateway_chassis: Vec<(String, i64)>,
+}
+
+/// How OVN gives addresses to VMs of a switch that ask by DHCP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dhcp {
+    /// The subnet from which addresses are given.
+    pub subnet: Ipv4Net,
+    /// First and last address of a range that is never given.
+    pub exclude: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// The default gateway that clients are told, and the address of the server.
+    pub router: Ipv4Addr,
+    /// The hardware address of the server.
+    pub server_mac: MacAddr,
+    /// How many seconds a lease lasts.
+    pub lease_time: u32,
+}
+
+/// A translation of addresses by a router, as the table `NAT` of ovn-nb(5) has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nat {
+    /// Which direction.
+    #[serde(rename = "type")]
+    pub kind: NatKind,
+    /// The address outside.
+    pub external_ip: IpAddr,
+    /// The address or network inside.
+    pub logical_ip: IpNet,
+    /// The port inside and the MAC address outside of a translation that is done on the VM's own chassis.
+    #[serde(default)]
+    pub distributed: Option<(String, MacAddr)>,
+}
+
+/// Direction of a translation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NatKind {
+    /// Of the source, on the way out.
+    Snat,
+    /// Of the destination, on the way in.
+    Dnat,
+    /// Both: a floating address.
+    DnatAndSnat,
+}
+
+impl NatKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            NatKind::Snat => "snat",
+            NatKind::Dnat => "dnat",
+            NatKind::DnatAndSnat => "dnat_and_snat",
+        }
+    }
 }
 
 /// A fake VM: a network namespace on a chassis with one interface, bound to a logical switch port.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct VmSpec {
     /// Name of the VM and of its interface, at most 13 bytes.
     pub name: String,
@@ -76,8 +174,25 @@ pub struct VmSpec {
     pub addresses: Vec<IpNet>,
     /// Default gateways, at most one per address family.
     pub gateways: Vec<IpAddr>,
+    /// Whether it asks for an IPv4 address by DHCP, which its switch must offer ([`Topology::dhcp`]).
+    pub dhcp: bool,
     /// MTU of its interface in bytes; 1400 leaves room for Geneve in an underlay of 1500.
     pub mtu: u32,
+}
+
+impl Default for VmSpec {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            port: String::new(),
+            chassis: 1,
+            mac: MacAddr([0; 6]),
+            addresses: Vec::new(),
+            gateways: Vec::new(),
+            dhcp: false,
+            mtu: 1400,
+        }
+    }
 }
 
 impl Topology {
@@ -93,13 +208,30 @@ impl Topology {
 
     /// Adds a logical switch.
     pub fn switch(&mut self, name: impl Into<String>) -> SwitchId {
-        self.switches.push(name.into());
+        self.add_switch(name.into(), false)
+    }
+
+    /// Adds a switch that `ovn-ic` joins with those of the same name in other availability zones (ovn-ic-nb(5)).
+    pub fn transit_switch(&mut self, name: impl Into<String>) -> SwitchId {
+        self.add_switch(name.into(), true)
+    }
+
+    fn add_switch(&mut self, name: String, transit: bool) -> SwitchId {
+        self.switches.push(Switch {
+            name,
+            transit,
+            dhcp: None,
+            ports: Vec::new(),
+        });
         SwitchId(self.switches.len() - 1)
     }
 
     /// Adds a logical router.
     pub fn router(&mut self, name: impl Into<String>) -> RouterId {
-        self.routers.push(name.into());
+        self.routers.push(Router {
+            name: name.into(),
+            nats: Vec::new(),
+        });
         RouterId(self.routers.len() - 1)
     }
 
@@ -113,13 +245,65 @@ impl Topology {
         switch: SwitchId,
         mac: MacAddr,
         networks: &[IpNet],
-    ) {
+    ) -> ConnectionId {
         self.connections.push(Connection {
             router,
             switch,
             mac,
             networks: networks.to_vec(),
+            gateway_chassis: Vec::new(),
         });
+        ConnectionId(self.connections.len() - 1)
+    }
+
+    /// Lets a chassis host the router's port; of several that are alive the one of the highest priority does, 0 to 32767.
+    pub fn gateway_chassis(&mut self, at: ConnectionId, chassis: impl Into<String>, priority: i64) {
+        if let Some(connection) = self.connections.get_mut(at.0) {
+            connection.gateway_chassis.push((chassis.into(), priority));
+        }
+    }
+
+    /// Offers addresses by DHCP on a switch.
+    pub fn dhcp(&mut self, switch: SwitchId, dhcp: Dhcp) {
+        if let Some(switch) = self.switches.get_mut(switch.0) {
+            switch.dhcp = Some(dhcp);
+        }
+    }
+
+    /// Adds a port that no VM is bound to.
+    pub fn port(
+        &mut self,
+        switch: SwitchId,
+        name: impl Into<String>,
+        mac: MacAddr,
+        ips: &[IpAddr],
+    ) {
+        let (name, ips) = (name.into(), ips.to_vec());
+        self.add_port(switch, Port::Plain { name, mac, ips });
+    }
+
+    /// Joins a switch to a physical network, by a port of type `localnet`. Each chassis reaches the network `public`.
+    pub fn localnet(
+        &mut self,
+        switch: SwitchId,
+        name: impl Into<String>,
+        network: impl Into<String>,
+    ) {
+        let (name, network) = (name.into(), network.into());
+        self.add_port(switch, Port::Localnet { name, network });
+    }
+
+    fn add_port(&mut self, switch: SwitchId, port: Port) {
+        if let Some(switch) = self.switches.get_mut(switch.0) {
+            switch.ports.push(port);
+        }
+    }
+
+    /// Lets a router translate addresses.
+    pub fn nat(&mut self, router: RouterId, nat: Nat) {
+        if let Some(router) = self.routers.get_mut(router.0) {
+            router.nats.push(nat);
+        }
     }
 
     /// Adds a fake VM with its port on a switch.
@@ -132,126 +316,216 @@ impl Topology {
         self.vms.iter().map(|(_, vm)| vm)
     }
 
-    /// Makes the demo for a number of chassis: VM `sw01p1` of switch `sw01` on the first chassis,
-    /// VM `sw11p1` of switch `sw11` on the second if there is one, and router `lr1` between the
-    /// switches.
-    pub fn demo(chassis: u32) -> Self {
-        let ip4 = |net: u8, host, prefix| net4([net, 0, 0, host], prefix);
-        let ip6 = |net, host, prefix| net6([net, 0, 0, 0, 0, 0, 0, host], prefix);
-
-        let mut t = Self::new();
-        let sw01 = t.switch("sw01");
-        let sw11 = t.switch("sw11");
-        let lr1 = t.router("lr1");
-        t.connect(
-            lr1,
-            sw01,
-            MacAddr([0x00, 0x01, 0, 0, 0xff, 0x01]),
-            &[ip4(11, 1, 24), ip6(0x1001, 0xa, 64)],
-        );
-        t.connect(
-            lr1,
-            sw11,
-            MacAddr([0x00, 0x01, 0, 0, 0xff, 0x02]),
-            &[ip4(21, 1, 24), ip6(0x2001, 0xa, 64)],
-        );
-        t.vm(
-            sw01,
-            VmSpec {
-                name: "sw01p1".to_owned(),
-                port: "sw01-port1".to_owned(),
-                chassis: 1,
-                mac: MacAddr([0x50, 0x51, 0, 0, 0, 0x03]),
-                addresses: vec![ip4(11, 3, 24), ip6(0x1001, 3, 64)],
-                gateways: vec![ip4(11, 1, 24).addr(), ip6(0x1001, 0xa, 64).addr()],
-                mtu: 1400,
-            },
-        );
-        t.vm(
-            sw11,
-            VmSpec {
-                name: "sw11p1".to_owned(),
-                port: "sw11-port1".to_owned(),
-                chassis: chassis.clamp(1, 2),
-                mac: MacAddr([0x40, 0x51, 0, 0, 0, 0x03]),
-                addresses: vec![ip4(21, 3, 24), ip6(0x2001, 3, 64)],
-                gateways: vec![ip4(21, 1, 24).addr(), ip6(0x2001, 0xa, 64).addr()],
-                mtu: 1400,
-            },
-        );
-        t
+    /// The VMs that ask a switch for an address which does not offer any.
+    pub(crate) fn without_dhcp(&self) -> impl Iterator<Item = &VmSpec> {
+        let offers = |switch: &SwitchId| {
+            self.switches
+                .get(switch.0)
+                .is_some_and(|s| s.dhcp.is_some())
+        };
+        let vms = self.vms.iter();
+        vms.filter(move |(switch, vm)| vm.dhcp && !offers(switch))
+            .map(|(_, vm)| vm)
     }
 
-    /// The rows of a northbound database with this topology, `NB_Global` and its connection
-    /// `ptcp:6641` included.
-    ///
-    /// `central` becomes the name in `NB_Global`. The UUIDs depend on the names only.
-    pub fn nb_rows(&self, central: &NodeName) -> Vec<TableRow> {
-        let mut rows = global_rows("NB_Global", 6641, Row::new().set("name", central.as_str()));
+    /// The switches that join zones.
+    pub(crate) fn transit_switches(&self) -> impl Iterator<Item = &str> {
+        let transit = self.switches.iter().filter(|switch| switch.transit);
+        transit.map(|switch| switch.name.as_str())
+    }
 
-        for (index, switch) in self.switches.iter().enumerate() {
-            let mut ports = Vec::new();
-            for connection in self.connections.iter().filter(|c| c.switch.0 == index) {
-                let Some(router) = self.routers.get(connection.router.0) else {
-                    continue;
-                };
-                let port = format!("{switch}-{router}");
-                let row = Row::new()
-                    .set("name", &port)
-                    .set("type", "router")
-                    .set("addresses", ["router"])
-                    .set(
-                        "options",
-                        Datum::map([("router-port", format!("{router}-{switch}"))]),
-                    );
-                ports.push(push(&mut rows, "Logical_Switch_Port", &port, row));
-            }
-            for (_, vm) in self.vms.iter().filter(|(switch, _)| switch.0 == index) {
-                let mut addresses = vm.mac.to_string();
-                for address in &vm.addresses {
-                    addresses.push_str(&format!(" {}", address.addr()));
-                }
-                let row = Row::new()
-                    .set("name", &vm.port)
-                    .set("addresses", [addresses]);
-                ports.push(push(&mut rows, "Logical_Switch_Port", &vm.port, row));
-            }
-            let row = Row::new().set("name", switch).set("ports", ports);
-            push(&mut rows, "Logical_Switch", switch, row);
+    /// The networks to which `ovn-ic` tells another zone the way: those of routers that share a transit switch with it,
+    /// in the IP versions that both have addresses of there.
+    pub(crate) fn advertised_to(&self, other: &Topology) -> BTreeSet<IpNet> {
+        let shared = |connection: &&Connection, there: &Topology| {
+            let switch = self.switches.get(connection.switch.0)?;
+            let joint = there.connections.iter().find(|c| {
+                let far = there.switches.get(c.switch.0);
+                far.is_some_and(|far| far.transit && far.name == switch.name)
+            })?;
+            Some(joint.networks.clone())
+        };
+        let mut networks = BTreeSet::new();
+        for joint in &self.connections {
+            let Some(far) = shared(&joint, other) else {
+                continue;
+            };
+            let version = |v4: bool| {
+                let has = |nets: &[IpNet]| nets.iter().any(|net| matches!(net, IpNet::V4(_)) == v4);
+                has(&joint.networks) && has(&far)
+            };
+            let own = self
+                .connections
+                .iter()
+                .filter(|c| c.router == joint.router && c.switch != joint.switch);
+            let own = own.flat_map(|c| &c.networks);
+            networks.extend(
+                own.filter(|net| version(matches!(net, IpNet::V4(_))))
+                    .map(IpNet::trunc),
+            );
         }
+        networks
+    }
 
+    /// The router ports that a gateway is to host, as the southbound database names their bindings.
+    pub(crate) fn hosted_ports(&self) -> impl Iterator<Item = String> {
+        let hosted = self
+            .connections
+            .iter()
+            .filter(|c| !c.gateway_chassis.is_empty());
+        hosted.filter_map(|c| {
+            let (router, switch) = self.names_of(c)?;
+            Some(format!("cr-{router}-{switch}"))
+        })
+    }
+
+    fn names_of(&self, connection: &Connection) -> Option<(&str, &str)> {
+        let router = self.routers.get(connection.router.0)?;
+        let switch = self.switches.get(connection.switch.0)?;
+        Some((&router.name, &switch.name))
+    }
+
+    /// The rows of a northbound database with this topology, except `NB_Global` and what belongs to that.
+    ///
+    /// The UUIDs depend on the names only.
+    pub fn rows(&self) -> Vec<TableRow> {
+        let mut rows = Vec::new();
+        for (index, switch) in self.switches.iter().enumerate() {
+            self.switch_rows(SwitchId(index), switch, &mut rows);
+        }
         for (index, router) in self.routers.iter().enumerate() {
-            let mut ports = Vec::new();
-            for connection in self.connections.iter().filter(|c| c.router.0 == index) {
-                let Some(switch) = self.switches.get(connection.switch.0) else {
-                    continue;
-                };
-                let port = format!("{router}-{switch}");
-                let networks: Vec<_> = connection.networks.iter().map(IpNet::to_string).collect();
-                let row = Row::new()
-                    .set("name", &port)
-                    .set("mac", connection.mac.to_string())
-                    .set("networks", networks);
-                ports.push(push(&mut rows, "Logical_Router_Port", &port, row));
-            }
-            let row = Row::new().set("name", router).set("ports", ports);
-            push(&mut rows, "Logical_Router", router, row);
+            self.router_rows(RouterId(index), router, &mut rows);
         }
         rows
+    }
+
+    fn switch_rows(&self, id: SwitchId, switch: &Switch, rows: &mut Vec<TableRow>) {
+        let mut ports = Vec::new();
+        let mut config = BTreeMap::new();
+        let mut dhcp_options = None;
+        if switch.transit {
+            config.insert("interconn-ts", switch.name.clone());
+        }
+        if let Some(dhcp) = &switch.dhcp {
+            config.insert("subnet", dhcp.subnet.to_string());
+            if let Some((first, last)) = dhcp.exclude {
+                config.insert("exclude_ips", format!("{first}..{last}"));
+            }
+            dhcp_options = Some(dhcp_row(rows, &switch.name, dhcp));
+        }
+        for connection in self.connections.iter().filter(|c| c.switch == id) {
+            let Some((router, _)) = self.names_of(connection) else {
+                continue;
+            };
+            let (name, peer) = (&switch.name, format!("{router}-{}", switch.name));
+            let port = format!("{name}-{router}");
+            // Of a port of a transit switch, ovn-ic tells the other zones the addresses that the router has.
+            let addresses = (!switch.transit).then_some("router");
+            let row = Row::new()
+                .set("name", &port)
+                .set("type", "router")
+                .set("addresses", addresses)
+                .set("options", Datum::map([("router-port", peer)]));
+            ports.push(push(rows, "Logical_Switch_Port", &port, row));
+        }
+        for port in &switch.ports {
+            let row = Row::new().set("name", port.name());
+            let row = match port {
+                Port::Plain { mac, ips, .. } => row.set("addresses", [address_list(*mac, ips)]),
+                Port::Localnet { network, .. } => row
+                    .set("type", "localnet")
+                    .set("addresses", ["unknown"])
+                    .set("options", Datum::map([("network_name", network)])),
+            };
+            ports.push(push(rows, "Logical_Switch_Port", port.name(), row));
+        }
+        for (_, vm) in self.vms.iter().filter(|(switch, _)| *switch == id) {
+            let ips: Vec<IpAddr> = vm.addresses.iter().map(IpNet::addr).collect();
+            let mut addresses = address_list(vm.mac, &ips);
+            if vm.dhcp {
+                addresses.push_str(" dynamic");
+            }
+            let mut row = Row::new()
+                .set("name", &vm.port)
+                .set("addresses", [addresses]);
+            if let (true, Some(options)) = (vm.dhcp, dhcp_options) {
+                row = row.set("dhcpv4_options", [options]);
+            }
+            ports.push(push(rows, "Logical_Switch_Port", &vm.port, row));
+        }
+        let row = Row::new()
+            .set("name", &switch.name)
+            .set("other_config", Datum::map(config))
+            .set("ports", ports);
+        push(rows, "Logical_Switch", &switch.name, row);
+    }
+
+    fn router_rows(&self, id: RouterId, router: &Router, rows: &mut Vec<TableRow>) {
+        let mut ports = Vec::new();
+        for connection in self.connections.iter().filter(|c| c.router == id) {
+            let Some((router, switch)) = self.names_of(connection) else {
+                continue;
+            };
+            let port = format!("{router}-{switch}");
+            let mut gateways = Vec::new();
+            for (chassis, priority) in &connection.gateway_chassis {
+                let name = format!("{port}-{chassis}");
+                let row = Row::new()
+                    .set("name", &name)
+                    .set("chassis_name", chassis)
+                    .set("priority", *priority);
+                gateways.push(push(rows, "Gateway_Chassis", &name, row));
+            }
+            let networks: Vec<_> = connection.networks.iter().map(IpNet::to_string).collect();
+            let row = Row::new()
+                .set("name", &port)
+                .set("mac", connection.mac.to_string())
+                .set("networks", networks)
+                .set("gateway_chassis", gateways);
+            ports.push(push(rows, "Logical_Router_Port", &port, row));
+        }
+        let mut nats = Vec::new();
+        for nat in &router.nats {
+            let logical = match nat.logical_ip {
+                net if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
+                net => net.to_string(),
+            };
+            let name = format!(
+                "{}/{}/{}/{logical}",
+                router.name,
+                nat.kind.as_str(),
+                nat.external_ip
+            );
+            let mut row = Row::new()
+                .set("type", nat.kind.as_str())
+                .set("external_ip", nat.external_ip.to_string())
+                .set("logical_ip", logical)
+                .set("options", Datum::map([("stateless", "false")]));
+            if let Some((port, mac)) = &nat.distributed {
+                row = row
+                    .set("logical_port", Some(port.as_str()))
+                    .set("external_mac", Some(mac.to_string()));
+            }
+            nats.push(push(rows, "NAT", &name, row));
+        }
+        let row = Row::new()
+            .set("name", &router.name)
+            .set("ports", ports)
+            .set("nat", nats);
+        push(rows, "Logical_Router", &router.name, row);
     }
 
     /// Every name that must be unique, with the kind of thing that it names.
     pub(crate) fn names(&self) -> Vec<(&'static str, String)> {
         let mut names = Vec::new();
-        names.extend(self.switches.iter().map(|n| ("logical switch", n.clone())));
-        names.extend(self.routers.iter().map(|n| ("logical router", n.clone())));
-        for connection in &self.connections {
-            let (Some(router), Some(switch)) = (
-                self.routers.get(connection.router.0),
-                self.switches.get(connection.switch.0),
-            ) else {
-                continue;
-            };
+        for switch in &self.switches {
+            names.push(("logical switch", switch.name.clone()));
+            for port in &switch.ports {
+                names.push(("logical switch port", port.name().clone()));
+            }
+        }
+        names.extend((self.routers.iter()).map(|r| ("logical router", r.name.clone())));
+        for (router, switch) in self.connections.iter().filter_map(|c| self.names_of(c)) {
             names.push(("logical router port", format!("{router}-{switch}")));
             names.push(("logical switch port", format!("{switch}-{router}")));
         }
@@ -267,7 +541,7 @@ impl Topology {
         let no_switch = |switch: SwitchId| switch.0 >= self.switches.len();
         let connections = self.connections.iter().enumerate();
         connections
-            .filter(|(_, c)| no_switch(c.switch) || c.router.0 >= self.routers.len())
+            .filter(|(_, c)| self.names_of(c).is_none())
             .map(|(index, _)| format!("connection {}", index + 1))
             .chain(
                 (self.vms.iter())
@@ -278,29 +552,26 @@ impl Topology {
     }
 }
 
-fn net4(octets: [u8; 4], prefix: u8) -> IpNet {
-    IpNet::new_assert(octets.into(), prefix)
+/// As the column `addresses` of `Logical_Switch_Port` has them.
+fn address_list(mac: MacAddr, ips: &[IpAddr]) -> String {
+    let mut text = mac.to_string();
+    for ip in ips {
+        text.push_str(&format!(" {ip}"));
+    }
+    text
 }
 
-fn net6(segments: [u16; 8], prefix: u8) -> IpNet {
-    IpNet::new_assert(segments.into(), prefix)
-}
-
-/// The `*_Global` row of an OVN database and the connection that it listens on.
-pub(crate) fn global_rows(table: &'static str, port: u16, global: Row) -> Vec<TableRow> {
-    let mut rows = Vec::new();
-    let target = format!("ptcp:{port}");
+fn dhcp_row(rows: &mut Vec<TableRow>, switch: &str, dhcp: &Dhcp) -> Uuid {
+    let options = [
+        ("lease_time", dhcp.lease_time.to_string()),
+        ("router", dhcp.router.to_string()),
+        ("server_id", dhcp.router.to_string()),
+        ("server_mac", dhcp.server_mac.to_string()),
+    ];
     let row = Row::new()
-        .set("target", &target)
-        .set("inactivity_probe", Some(INACTIVITY_PROBE));
-    let connection = push(&mut rows, "Connection", &target, row);
-    push(
-        &mut rows,
-        table,
-        "",
-        global.set("connections", [connection]),
-    );
-    rows
+        .set("cidr", dhcp.subnet.to_string())
+        .set("options", Datum::map(options));
+    push(rows, "DHCP_Options", switch, row)
 }
 
 /// Adds a row under a UUID made of its table and name.
@@ -312,43 +583,4 @@ pub(crate) fn push(rows: &mut Vec<TableRow>, table: &'static str, name: &str, ro
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn demo_has_the_ports_and_addresses_of_the_demo() {
-        let rows = Topology::demo(2).nb_rows(&"ovn-central-az1".parse().unwrap());
-        let named = |table, name| {
-            let mut rows = rows.iter().filter(|(t, _, _)| *t == table);
-            &rows
-                .find(|(_, _, row)| row.str("name") == Some(name))
-                .unwrap()
-                .2
-        };
-        assert_eq!(
-            named("Logical_Switch_Port", "sw01-port1").str("addresses"),
-            Some("50:51:00:00:00:03 11.0.0.3 1001::3")
-        );
-        assert_eq!(
-            named("Logical_Switch_Port", "sw11-lr1").map_get("options", "router-port"),
-            Some("lr1-sw11")
-        );
-        assert_eq!(
-            named("Logical_Router_Port", "lr1-sw11").get("networks"),
-            Some(&Datum::set(["21.0.0.1/24", "2001::a/64"]))
-        );
-        assert_eq!(named("Logical_Router", "lr1").uuids("ports").count(), 2);
-    }
-
-    #[test]
-    fn demo_with_one_chassis_keeps_both_vms_on_it() {
-        let chassis = |n| {
-            Topology::demo(n)
-                .vms()
-                .map(|vm| vm.chassis)
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(chassis(1), [1, 1]);
-        assert_eq!(chassis(5), [1, 2]);
-    }
-}
+mod tests;

@@ -13,30 +13,76 @@ use crate::plan::{DaemonPlan, Plan, Role, ovs_transaction};
 /// How long a daemon may take until it serves, on a machine where many start at once.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn start(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
-    let began = clock.begin(Phase::Daemons, cluster.handles().len());
+/// Starts the daemons of nodes in steps, because whoever finds no server where it expects one tries again only a second
+/// later.
+pub(crate) async fn start(
+    cluster: &Cluster,
+    handles: &[&NodeHandle],
+    clock: &mut Clock,
+) -> Result<(), Error> {
+    let began = clock.begin(Phase::Daemons, handles.len());
     let plan = cluster.plan();
-    let central = cluster.node(plan.central().name.as_str())?;
-    // The central first: a controller that finds no southbound database tries again only a second later.
-    for daemon in &central.plan.daemons {
-        launch(&central, daemon).await?;
-    }
-    let others: Vec<_> = cluster
-        .handles()
-        .values()
-        .filter(|handle| handle.plan.role != Role::Central)
-        .collect();
-    for_each(clock, Phase::Daemons, others.into_iter(), |handle| {
-        chassis(plan, handle)
-    })
+    let of = |wanted: &dyn Fn(&NodeHandle) -> bool| -> Vec<&NodeHandle> {
+        let handles = handles.iter().copied();
+        handles.filter(|handle| wanted(handle)).collect()
+    };
+    let joins = |handle: &NodeHandle| {
+        let mut databases = handle.plan.databases.iter();
+        databases.any(|database| {
+            database
+                .raft
+                .as_ref()
+                .is_some_and(|raft| raft.join.is_some())
+        })
+    };
+    let central = |handle: &NodeHandle| handle.plan.role == Role::Central;
+    // Centrals count when their last daemon runs.
+    let silent = clock.silent();
+    let founders = of(&|handle| central(handle) && !joins(handle));
+    for_each(&silent, Phase::Daemons, founders.into_iter(), servers).await?;
+    let joiners = of(&|handle| central(handle) && joins(handle));
+    for_each(&silent, Phase::Daemons, joiners.into_iter(), servers).await?;
+    let others = of(&|handle| matches!(handle.plan.role, Role::Central | Role::Relay));
+    let done = others.len();
+    for_each(clock, Phase::Daemons, others.into_iter(), clients).await?;
+    let chassis = of(&|handle| handle.plan.role.is_chassis());
+    for_each(
+        &clock.after(done),
+        Phase::Daemons,
+        chassis.into_iter(),
+        |handle| switch(plan, handle),
+    )
     .await?;
     clock.end(Phase::Daemons, began);
     Ok(())
 }
 
+/// A central's database servers.
+async fn servers(handle: &NodeHandle) -> Result<(), Error> {
+    let servers = handle
+        .plan
+        .daemons
+        .iter()
+        .filter(|daemon| daemon.is_database_server());
+    for daemon in servers {
+        launch(handle, daemon).await?;
+    }
+    Ok(())
+}
+
+/// What uses the databases of a zone's centrals: their own daemons, and relays.
+async fn clients(handle: &NodeHandle) -> Result<(), Error> {
+    let relay = handle.plan.role == Role::Relay;
+    let daemons = handle.plan.daemons.iter();
+    for daemon in daemons.filter(|daemon| relay || !daemon.is_database_server()) {
+        launch(handle, daemon).await?;
+    }
+    Ok(())
+}
+
 /// A gateway's or chassis' daemons. Between the first and the others the whole configuration is written, in one
 /// transaction, so that ovs-vswitchd configures its datapath once.
-async fn chassis(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
+async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
     let Some((server, others)) = handle.plan.daemons.split_first() else {
         return Ok(());
     };
@@ -53,7 +99,7 @@ async fn chassis(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
 }
 
 /// Runs a daemon with `--detach`: what we started exits with 0 exactly when the daemon serves.
-async fn launch(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
+pub(crate) async fn launch(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
     let command = handle.command(&daemon.program).args(&daemon.args);
     let child = blocking(move || command.spawn()).await?;
     let output = match tokio::time::timeout(DEADLINE, child.output()).await {

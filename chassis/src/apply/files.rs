@@ -1,11 +1,14 @@
-//! Phase `files`: database files, made from the schemas.
+//! Phase `files`: database files, made from the schemas, and certificates.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ovsdb_client::Schema;
-use ovsdb_client::file::DatabaseFile;
+use ovsdb_client::file::{ClusteredFile, Contents, DatabaseFile, NewCluster};
 
 use super::for_each;
 use crate::clock::Clock;
@@ -13,36 +16,61 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
+use crate::pki;
 use crate::plan::databases::rows;
-use crate::plan::{DatabasePlan, Plan};
+use crate::plan::{DatabasePlan, Plan, RaftPlan, Role};
 
-/// A file to be written in a node: its path there, and what it holds.
-type File = (PathBuf, Arc<[u8]>);
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a new database's bytes depend on: its name, the image whose schema it has, and where in it that is.
-type Kind = (String, Option<String>, PathBuf);
+/// A file to be written in a node.
+struct NewFile {
+    /// Its path there.
+    path: PathBuf,
+    contents: Arc<[u8]>,
+    mode: u32,
+}
 
-pub(crate) async fn write(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
-    let began = clock.begin(Phase::Files, cluster.handles().len());
+/// What the bytes of a database that begins without rows depend on: its name, and whose schema it has.
+type Kind = (String, Role, Option<String>, PathBuf);
+
+pub(crate) async fn write(
+    cluster: &Cluster,
+    handles: &[&NodeHandle],
+    clock: &mut Clock,
+) -> Result<(), Error> {
+    let began = clock.begin(Phase::Files, handles.len());
     // Nodes of the same software begin with the same bytes, which are made once.
     let mut made: BTreeMap<Kind, Arc<[u8]>> = BTreeMap::new();
     let mut nodes = Vec::new();
-    for handle in cluster.handles().values() {
-        let mut files: Vec<File> = Vec::new();
+    for handle in handles {
+        let mut files = certificates(cluster, handle)?;
         for database in &handle.plan.databases {
             let image = handle.plan.container.as_ref().map(|c| c.image.clone());
-            let kind = (database.name.clone(), image, database.schema.clone());
-            let bytes = match made.get(&kind) {
-                Some(bytes) => bytes.clone(),
+            let shared = handle.plan.role.is_chassis();
+            let kind = (
+                database.name.clone(),
+                handle.plan.role,
+                image,
+                database.schema.clone(),
+            );
+            let contents = match made.get(&kind) {
+                Some(contents) => contents.clone(),
                 None => {
-                    let bytes: Arc<[u8]> = create(cluster.plan(), handle, database).await?.into();
-                    made.insert(kind, bytes.clone());
-                    bytes
+                    let contents: Arc<[u8]> =
+                        create(cluster.plan(), handle, database).await?.into();
+                    if shared {
+                        made.insert(kind, contents.clone());
+                    }
+                    contents
                 }
             };
-            files.push((database.file.clone(), bytes));
+            files.push(NewFile {
+                path: database.file.clone(),
+                contents,
+                mode: 0o640,
+            });
         }
-        nodes.push((handle, files));
+        nodes.push((*handle, files));
     }
     for_each(clock, Phase::Files, nodes.into_iter(), |(handle, files)| {
         put(handle, files)
@@ -52,18 +80,51 @@ pub(crate) async fn write(cluster: &Cluster, clock: &mut Clock) -> Result<(), Er
     Ok(())
 }
 
+/// A node's key and certificate, and the certificate of who issued it.
+fn certificates(cluster: &Cluster, handle: &NodeHandle) -> Result<Vec<NewFile>, Error> {
+    let Some(authority) = cluster
+        .authority()
+        .filter(|_| handle.plan.role != Role::Host)
+    else {
+        return Ok(Vec::new());
+    };
+    let plan = &handle.plan;
+    let identity = authority
+        .issue(plan.name.as_str(), &[plan.address])
+        .map_err(|e| Error::in_node(&plan.name, "making its certificate", e))?;
+    let file = |path: &str, text: &str, mode| NewFile {
+        path: path.into(),
+        contents: text.as_bytes().into(),
+        mode,
+    };
+    Ok(vec![
+        file(pki::PRIVATE_KEY, &identity.key, 0o600),
+        file(pki::CERTIFICATE, &identity.certificate, 0o644),
+        file(pki::CA_CERTIFICATE, authority.certificate(), 0o644),
+    ])
+}
+
 /// Writes files as the node sees them.
-async fn put(handle: &NodeHandle, files: Vec<File>) -> Result<(), Error> {
+async fn put(handle: &NodeHandle, files: Vec<NewFile>) -> Result<(), Error> {
     let namespaces = handle.node.namespaces();
-    blocking(move || {
-        namespaces.run(|| {
-            files
-                .iter()
-                .try_for_each(|(path, bytes)| std::fs::write(path, bytes))
-        })
-    })
-    .await?
-    .map_err(|e| Error::in_node(&handle.plan.name, "writing its database files", e))
+    blocking(move || namespaces.run(|| files.iter().try_for_each(NewFile::write)))
+        .await?
+        .map_err(|e| Error::in_node(&handle.plan.name, "writing its files", e))
+}
+
+impl NewFile {
+    fn write(&self) -> io::Result<()> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file: File = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(self.mode)
+            .open(&self.path)?;
+        file.write_all(&self.contents)
+    }
 }
 
 /// Makes a database of the schema that the node itself has, whose version may be another than the host's.
@@ -72,21 +133,55 @@ async fn create(
     handle: &NodeHandle,
     database: &DatabasePlan,
 ) -> Result<Vec<u8>, Error> {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+    let failed = |e: Cause| {
         let action = format!("making a database of {}", database.schema.display());
         Error::in_node(&handle.plan.name, action, e)
     };
+    let raft = database.raft.as_ref();
+    if let Some((raft, join)) = raft.and_then(|raft| Some((raft, raft.join.as_ref()?))) {
+        return joining(&database.name, raft, join).map_err(failed);
+    }
     let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
     let schema = blocking(move || namespaces.run(|| read_schema(&path)))
         .await?
         .map_err(failed)?;
-    let mut file = DatabaseFile::new(&schema);
-    for (table, uuid, row) in rows(plan, database) {
-        file.insert_as(table, uuid, row);
+    let contents = begin(plan, handle.plan.zone, database, &schema).map_err(failed)?;
+    match raft {
+        None => contents
+            .to_standalone(&Default::default())
+            .map_err(|e| failed(e.into())),
+        Some(raft) => founding(contents, raft).map_err(failed),
     }
-    file.to_bytes().map_err(|e| failed(e.into()))
 }
 
-fn read_schema(path: &Path) -> Result<Schema, Box<dyn std::error::Error + Send + Sync>> {
+/// What a database holds when its server starts.
+fn begin(
+    plan: &Plan,
+    zone: u32,
+    database: &DatabasePlan,
+    schema: &Schema,
+) -> Result<Contents, Cause> {
+    let mut file = DatabaseFile::new(schema);
+    for (table, uuid, row) in rows(plan, zone, database) {
+        file.insert_as(table, uuid, row);
+    }
+    Ok(file.contents()?)
+}
+
+/// The file of the first server of a cluster, which leads as soon as it runs.
+fn founding(contents: Contents, raft: &RaftPlan) -> Result<Vec<u8>, Cause> {
+    let mut cluster = NewCluster::new(contents);
+    cluster.server(raft.local.parse()?);
+    let files = cluster.files()?;
+    Ok(files[0].to_bytes().to_vec())
+}
+
+/// The file of a server that asks another one to let it in.
+fn joining(name: &str, raft: &RaftPlan, join: &str) -> Result<Vec<u8>, Cause> {
+    let file = ClusteredFile::join(name, raft.local.parse()?, [join.parse()?], None)?;
+    Ok(file.to_bytes().to_vec())
+}
+
+fn read_schema(path: &Path) -> Result<Schema, Cause> {
     Ok(Schema::parse(&std::fs::read_to_string(path)?)?)
 }

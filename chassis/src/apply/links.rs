@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ipnet::IpNet;
 use ofm_netns::{create_tap, set_tx_checksum};
 use ofm_underlay::{Batch, LOOPBACK, Netlink, VethEnd};
 
@@ -16,27 +15,39 @@ use crate::plan::{LinkPlan, VmPlan};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) async fn create(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
-    let began = clock.begin(Phase::Links, cluster.handles().len());
-    underlay(cluster).await?;
-    for_each(clock, Phase::Links, cluster.handles().values(), node).await?;
-    clock.end(Phase::Links, began);
-    Ok(())
-}
-
-/// The bridges and, in the same batch, every veth pair with its other end straight in its node.
-async fn underlay(cluster: &Cluster) -> Result<(), Error> {
+/// Makes the underlay's bridges, which all nodes share.
+pub(crate) async fn bridges(cluster: &Cluster) -> Result<(), Error> {
     let mut batch = Batch::new();
     for bridge in &cluster.plan().bridges {
         batch.bridge(&bridge.name, bridge.index);
     }
-    for handle in cluster.handles().values() {
+    apply_in_underlay(cluster, batch).await
+}
+
+pub(crate) async fn create(
+    cluster: &Cluster,
+    handles: &[&NodeHandle],
+    clock: &mut Clock,
+) -> Result<(), Error> {
+    let began = clock.begin(Phase::Links, handles.len());
+    let mtu = cluster.plan().mtu;
+    let mut batch = Batch::new();
+    // Every veth pair in one batch, with its other end straight in its node.
+    for handle in handles {
         let netns = handle.node.namespaces().network_fd()?;
         for link in &handle.plan.links {
-            let (here, peer) = ends(link);
+            let (here, peer) = ends(link, mtu);
             batch.veth(&here, &peer, std::os::fd::AsFd::as_fd(&netns));
         }
     }
+    apply_in_underlay(cluster, batch).await?;
+    let handles = handles.iter().copied();
+    for_each(clock, Phase::Links, handles, |handle| node(handle, mtu)).await?;
+    clock.end(Phase::Links, began);
+    Ok(())
+}
+
+async fn apply_in_underlay(cluster: &Cluster, batch: Batch) -> Result<(), Error> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
         Error::in_node(cluster.name(), "building the underlay", e)
     };
@@ -47,25 +58,25 @@ async fn underlay(cluster: &Cluster) -> Result<(), Error> {
         .map_err(|e| failed(e.into()))
 }
 
-fn ends(link: &LinkPlan) -> (VethEnd, VethEnd) {
+fn ends(link: &LinkPlan, mtu: u32) -> (VethEnd, VethEnd) {
     let here = VethEnd {
         name: link.outer_name.clone(),
         index: link.outer_index,
         mac: None,
-        mtu: None,
+        mtu: Some(mtu),
         controller: Some(link.bridge_index),
     };
     let peer = VethEnd {
         name: link.node_name.clone(),
         index: link.node_index,
         mac: Some(link.mac.0),
-        mtu: None,
+        mtu: Some(mtu),
         controller: None,
     };
     (here, peer)
 }
 
-async fn node(handle: &NodeHandle) -> Result<(), Error> {
+async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
     let name = &handle.plan.name;
     let mut batch = Batch::new();
     batch.up(LOOPBACK, "lo");
@@ -92,15 +103,19 @@ async fn node(handle: &NodeHandle) -> Result<(), Error> {
     for link in &handle.plan.links {
         batch.quiet(link.node_index, &link.node_name);
         batch.up(link.node_index, &link.node_name);
-        if let Some(address) = link.address {
-            batch.address(link.node_index, &link.node_name, IpNet::V4(address));
+        for address in &link.addresses {
+            batch.address(link.node_index, &link.node_name, *address);
+        }
+        for gateway in &link.gateways {
+            batch.default_route(*gateway, link.node_index);
         }
     }
     if let Some(tap) = &handle.plan.tap {
         batch.mac(tap.index, &tap.name, tap.mac.0);
+        batch.mtu(tap.index, &tap.name, mtu);
         batch.quiet(tap.index, &tap.name);
         batch.up(tap.index, &tap.name);
-        batch.address(tap.index, &tap.name, IpNet::V4(tap.address));
+        batch.address(tap.index, &tap.name, tap.address);
     }
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
         Error::in_node(name, "configuring its links", e)

@@ -23,6 +23,7 @@ const SHARED: [&str; 6] = [
 
 pub(crate) async fn create(
     cluster: &Cluster,
+    nodes: &[NodePlan],
     clock: &Clock,
 ) -> Result<BTreeMap<String, NodeHandle>, Error> {
     let data = data_dir(&cluster.plan().state_dir);
@@ -39,7 +40,7 @@ pub(crate) async fn create(
         let plan = plan.clone();
         Ok((plan.name.to_string(), NodeHandle { plan, node }))
     };
-    let (width, nodes) = (cluster.runtime().width(), cluster.plan().nodes.iter());
+    let (width, nodes) = (cluster.runtime().width(), nodes.iter());
     Ok(for_each_at_once(width, clock, Phase::Nodes, nodes, create)
         .await?
         .into_iter()

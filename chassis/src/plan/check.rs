@@ -1,14 +1,20 @@
 //! Looks for everything that makes a spec impossible.
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use ipnet::IpNet;
+
+use crate::name::NodeName;
+use crate::plan::addresses::Hosts;
 use crate::plan::container::{EngineFacts, REQUIRED, TUN, container_name};
-use crate::plan::{CENTRAL_NAME, Datapath, HostFacts, PlanProblem};
+use crate::plan::nodes::{first_address, has_hosts, host_address, host_names, raw_names};
+use crate::plan::zones::zone_of;
+use crate::plan::{Datapath, HostFacts, PlanProblem, Role};
 use crate::spec::{ClusterSpec, DatapathChoice, Workload};
-use crate::topology::Topology;
+use crate::topology::{Topology, demo};
 
 /// Longest name of an interface: `IFNAMSIZ` without the final zero byte, netdevice(7).
 const LONGEST_INTERFACE_NAME: usize = 15;
@@ -16,20 +22,37 @@ const LONGEST_INTERFACE_NAME: usize = 15;
 /// Longest path of a socket: `sun_path` without the final zero byte, unix(7).
 const LONGEST_SOCKET_PATH: usize = 107;
 
+/// The least that IPv6 takes (RFC 8200 section 5), and the most that a veth does (`ETH_MAX_MTU` without the header).
+const MTU: std::ops::RangeInclusive<u32> = 1280..=65521;
+
+/// What Geneve over IPv6 adds to a packet with OVN's option (ovn-architecture(7)): 40 + 8 + 8 + 8, and an Ethernet header.
+const ENCAPSULATION_OVERHEAD: u32 = 78;
+
 pub(super) fn check(
     spec: &ClusterSpec,
     facts: &HostFacts,
-    topology: &Topology,
+    topologies: &[Topology],
     state_dir: &Path,
 ) -> Vec<PlanProblem> {
     let mut check = Check(Vec::new());
+    check.zones(spec);
+    // The names and addresses of others make no sense without zones.
+    if !check.0.is_empty() {
+        return check.0;
+    }
+    check.node_names(spec);
     check.addresses(spec);
+    check.mtu(spec, topologies);
+    check.security(spec);
     check.datapath(spec, facts);
     if let Some(engine) = &facts.engine {
         check.engine(spec, facts, engine);
     }
-    check.vms(spec, topology);
-    check.names(topology);
+    for (zone, topology) in (1..).zip(topologies) {
+        check.vms(spec, zone, topology);
+        check.names(topology);
+    }
+    check.vm_names(topologies);
     check.socket_paths(spec, state_dir);
     check.0
 }
@@ -45,44 +68,170 @@ impl Check {
         });
     }
 
+    fn zones(&mut self, spec: &ClusterSpec) {
+        if spec.zones == 0 {
+            let what = "a cluster without a central has no databases".to_owned();
+            self.problem("zones", what, "ask for at least one");
+        }
+        if spec.workload == Workload::Demo && spec.zones > demo::ZONES {
+            self.problem(
+                "zones",
+                format!(
+                    "the demo has addresses for {} zones, not for {}",
+                    demo::ZONES,
+                    spec.zones
+                ),
+                "ask for fewer, or for no fake VMs (--no-fake-vms)",
+            );
+        }
+        match &spec.workload {
+            Workload::Custom(topologies) if topologies.len() > spec.zones as usize => self.problem(
+                "topology",
+                format!(
+                    "it is for {} zones, and there are {}",
+                    topologies.len(),
+                    spec.zones
+                ),
+                "ask for more zones",
+            ),
+            _ => {}
+        }
+        if let (Some(name), true) = (&spec.names.central, spec.zones > 1) {
+            self.problem(
+                "name of the central",
+                format!("{} centrals cannot all be {name:?}", spec.zones),
+                "give a prefix for their names instead",
+            );
+        }
+    }
+
+    fn node_names(&mut self, spec: &ClusterSpec) {
+        let mut seen = BTreeSet::new();
+        let hosts = (1..=spec.zones)
+            .filter(|_| has_hosts(spec))
+            .flat_map(host_names);
+        // Of a prefix that makes bad names, one is enough.
+        let mut bad = BTreeSet::new();
+        for name in raw_names(spec)
+            .map(|(role, _, _, name)| (Some(role), name))
+            .chain(hosts.map(|name| (None, name)))
+        {
+            let (role, name) = name;
+            match name.parse::<NodeName>() {
+                Err(error) if bad.insert(role) => {
+                    let hint = "choose other names or prefixes for the nodes";
+                    self.problem(format!("node {name:?}"), error.problem, hint);
+                }
+                _ => {}
+            }
+            if !seen.insert(name.clone()) {
+                self.problem(
+                    format!("node {name:?}"),
+                    "there is more than one of this name".to_owned(),
+                    "choose prefixes that do not make equal names",
+                );
+            }
+        }
+    }
+
     fn addresses(&mut self, spec: &ClusterSpec) {
         let net = spec.underlay;
-        let (low, high) = if net.prefix_len() >= 31 {
-            (net.network().to_bits(), net.broadcast().to_bits())
-        } else {
-            (net.network().to_bits() + 1, net.broadcast().to_bits() - 1)
+        let unusable = match net.network() {
+            IpAddr::V4(ip) => {
+                ip.is_loopback() || ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] == 0
+            }
+            IpAddr::V6(ip) => ip.is_loopback() || ip.is_multicast() || ip.is_unicast_link_local(),
         };
-        let mut first = spec.first_address.to_bits();
-        if !(low..=high).contains(&first) {
+        if unusable {
+            self.problem(
+                "underlay",
+                format!("nodes cannot have addresses in {}", net.trunc()),
+                "choose a subnet of ordinary unicast addresses",
+            );
+            return;
+        }
+        let hosts = Hosts::of(net);
+        let mut first = first_address(spec);
+        if !hosts.contains(first) {
             self.problem(
                 "first address",
-                format!(
-                    "{} is not an address for a host in {}",
-                    spec.first_address,
-                    net.trunc()
-                ),
-                format!(
-                    "choose one from {} to {}",
-                    Ipv4Addr::from_bits(low),
-                    Ipv4Addr::from_bits(high)
-                ),
+                format!("{first} is not an address for a host in {}", net.trunc()),
+                format!("choose one from {} to {}", hosts.first(), hosts.last()),
             );
-            first = low;
+            first = hosts.first();
         }
-        let fit = u64::from(high - first) + 1;
-        let nodes = 1 + u64::from(spec.gateways) + u64::from(spec.chassis);
+        let mut reserved = 0;
+        if has_hosts(spec) {
+            let at_end = |zone: &u32| host_address(spec, *zone) >= first;
+            reserved = (1..=spec.zones).filter(at_end).count() as u128;
+        }
+        let fit = hosts.from(first).saturating_sub(reserved);
+        let mut count: BTreeMap<Role, u128> = BTreeMap::new();
+        for (role, ..) in raw_names(spec) {
+            *count.entry(role).or_default() += 1;
+        }
+        let of = |role| count.get(&role).copied().unwrap_or(0);
+        let nodes: u128 = count.values().sum();
         if nodes > fit {
             self.problem(
                 "underlay",
                 format!(
-                    "{nodes} nodes (1 central, {} gateways, {} chassis) need an address each, but \
-                     {fit} fit between {} and the end of {}",
-                    spec.gateways,
-                    spec.chassis,
-                    Ipv4Addr::from_bits(first),
+                    "{nodes} nodes ({} central, {} gateways, {} relays, {} chassis) need an address each, but \
+                     {fit} fit between {first} and the end of {}",
+                    of(Role::Central),
+                    of(Role::Gateway),
+                    of(Role::Relay),
+                    of(Role::Chassis),
                     net.trunc()
                 ),
                 "ask for fewer nodes or for a larger underlay subnet",
+            );
+        }
+    }
+
+    fn mtu(&mut self, spec: &ClusterSpec, topologies: &[Topology]) {
+        if !MTU.contains(&spec.mtu) {
+            self.problem(
+                "MTU",
+                format!("{} is not from {} to {}", spec.mtu, MTU.start(), MTU.end()),
+                "1500 is usual",
+            );
+            return;
+        }
+        let overhead = match spec.underlay {
+            IpNet::V4(_) => ENCAPSULATION_OVERHEAD - 20,
+            IpNet::V6(_) => ENCAPSULATION_OVERHEAD,
+        };
+        let room = spec.mtu - overhead;
+        for vm in topologies
+            .iter()
+            .flat_map(Topology::vms)
+            .filter(|vm| vm.mtu > room)
+        {
+            self.problem(
+                format!("VM {:?}", vm.name),
+                format!(
+                    "its MTU of {} does not fit into tunnels over an MTU of {}",
+                    vm.mtu, spec.mtu
+                ),
+                format!("give it {room} or less, or the underlay more"),
+            );
+        }
+    }
+
+    fn security(&mut self, spec: &ClusterSpec) {
+        if spec.rbac && !spec.tls {
+            self.problem(
+                "RBAC",
+                "a southbound database knows a chassis by its certificate, of which there are none without TLS".to_owned(),
+                "ask for TLS, or do without RBAC",
+            );
+        }
+        if spec.rbac && spec.relays > 0 {
+            self.problem(
+                "RBAC",
+                "a relay passes on what chassis write with rights of its own".to_owned(),
+                "do without relays, or without RBAC",
             );
         }
     }
@@ -119,8 +268,8 @@ impl Check {
                 "load the module tun",
             );
         }
-        for (name, whose) in super::node_names(spec)
-            .map(|(_, name)| container_name(&spec.name, &name))
+        for (name, whose) in raw_names(spec)
+            .map(|(.., name)| container_name(&spec.name, &name))
             .filter_map(|name| engine.taken.get_key_value(&name))
         {
             self.problem(
@@ -131,14 +280,23 @@ impl Check {
         }
     }
 
-    fn vms(&mut self, spec: &ClusterSpec, topology: &Topology) {
+    fn vms(&mut self, spec: &ClusterSpec, zone: u32, topology: &Topology) {
+        let chassis = spec.chassis();
+        for vm in topology.without_dhcp() {
+            self.problem(
+                format!("VM {:?}", vm.name),
+                "it asks for an address by DHCP, which its switch does not offer".to_owned(),
+                "give the switch a DHCP subnet, or the VM addresses",
+            );
+        }
         for vm in topology.vms() {
             let location = format!("VM {:?}", vm.name);
-            if vm.chassis == 0 || vm.chassis > spec.chassis {
-                let hint = match (spec.chassis, &spec.workload) {
-                    (0, Workload::Demo) => {
-                        "ask for a chassis, or for no fake VMs (--no-fake-vms)".to_owned()
-                    }
+            if vm.chassis == 0 || vm.chassis > chassis {
+                let hint = match (chassis, &spec.workload) {
+                    (_, Workload::Demo) => format!(
+                        "ask for a chassis in each zone (at least {}), or for no fake VMs (--no-fake-vms)",
+                        spec.zones
+                    ),
                     (0, _) => "ask for a chassis".to_owned(),
                     (1, _) => "put it on chassis 1, or ask for more chassis".to_owned(),
                     (n, _) => format!("put it on one of the chassis 1 to {n}, or ask for more"),
@@ -147,6 +305,16 @@ impl Check {
                     &location,
                     format!("it runs on chassis {}, which does not exist", vm.chassis),
                     hint,
+                );
+            } else if zone_of(vm.chassis, spec.zones) != zone {
+                self.problem(
+                    &location,
+                    format!(
+                        "its switch is in zone {zone}, and chassis {} in zone {}",
+                        vm.chassis,
+                        zone_of(vm.chassis, spec.zones)
+                    ),
+                    format!("put it on chassis {zone}, {}, or so on", zone + spec.zones),
                 );
             }
             let outer = super::vm_outer_name(&vm.name);
@@ -176,6 +344,23 @@ impl Check {
         }
     }
 
+    /// The names of VMs must differ in all zones, so that one is enough to find a VM.
+    fn vm_names(&mut self, topologies: &[Topology]) {
+        let mut seen = BTreeMap::new();
+        for (zone, topology) in (1..).zip(topologies) {
+            for vm in topology.vms() {
+                match seen.insert(&vm.name, zone) {
+                    Some(other) if other != zone => self.problem(
+                        format!("VM {:?}", vm.name),
+                        format!("zone {other} and zone {zone} have one of this name"),
+                        "give each its own name",
+                    ),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     fn names(&mut self, topology: &Topology) {
         let mut seen = BTreeSet::new();
         let mut reported = BTreeSet::new();
@@ -200,16 +385,16 @@ impl Check {
         }
     }
 
-    /// Of the nodes of a role, the last has the longest name.
     fn socket_paths(&mut self, spec: &ClusterSpec, state_dir: &Path) {
-        let central = (CENTRAL_NAME.to_owned(), "run/ovn/ovnsb_db.sock");
-        let gateway = (spec.gateways > 0).then(|| super::gateway_name(spec.gateways));
-        let chassis = (spec.chassis > 0).then(|| super::chassis_name(spec.chassis));
-        let switches = [gateway, chassis].into_iter().flatten();
-        let longest = switches
-            .map(|name| (name, "run/openvswitch/db.sock"))
-            .chain([central])
-            .map(|(name, socket)| super::node_dir(state_dir, &name).join(socket))
+        let longest = raw_names(spec)
+            .map(|(role, _, _, name)| {
+                let socket = match role {
+                    Role::Central => "run/ovn/ovn_ic_nb_db.sock",
+                    Role::Relay => "run/ovn/ovnsb_db.sock",
+                    Role::Gateway | Role::Chassis | Role::Host => "run/openvswitch/db.sock",
+                };
+                super::node_dir(state_dir, &name).join(socket)
+            })
             .max_by_key(|path| path.as_os_str().as_bytes().len());
         let Some(path) = longest else { return };
         let bytes = path.as_os_str().as_bytes().len();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Datapath, HostFacts, NodePlan, Plan};
+use super::{Datapath, HostFacts, NodePlan, Plan, Role};
 use crate::name::ClusterName;
 use crate::runtime::EngineKind;
 use crate::spec::ClusterSpec;
@@ -173,9 +173,10 @@ pub(crate) fn container_name(cluster: &ClusterName, node: &str) -> String {
 }
 
 pub(super) fn container(plan: &Plan, spec: &ClusterSpec, node: &NodePlan) -> Option<ContainerPlan> {
-    let RuntimePlan::Engine(_) = &plan.runtime else {
+    // Hosts outside of OVN are no part of what images are for.
+    if plan.runtime == RuntimePlan::Native || node.role == Role::Host {
         return None;
-    };
+    }
     let bind = |host: PathBuf, path: &str, read_only| BindPlan {
         host,
         path: path.into(),
@@ -189,6 +190,7 @@ pub(super) fn container(plan: &Plan, spec: &ClusterSpec, node: &NodePlan) -> Opt
         ("/etc/ovn", "rw,exec,mode=755"),
         ("/var/lib/openvswitch", "rw,exec,mode=755"),
         ("/var/lib/ovn", "rw,exec,mode=755"),
+        ("/opt/ovn", "rw,exec,mode=755"),
     ];
     Some(ContainerPlan {
         name: container_name(&plan.cluster, node.name.as_str()),

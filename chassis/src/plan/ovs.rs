@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ovsdb_client::Transaction;
 use ovsdb_client::value::{Atom, Datum, Row};
 
-use super::{Datapath, NodePlan, Plan, Role};
+use super::{NodePlan, Plan, Role};
 
 /// Makes the transaction that configures the Open vSwitch of a gateway or chassis, whose database
 /// must be empty.
@@ -72,20 +72,34 @@ where
 
 /// What ovn-controller(8) reads, and what ovs-ctl(8) would set.
 fn external_ids(plan: &Plan, node: &NodePlan) -> BTreeMap<&'static str, String> {
-    let datapath: Datapath = plan.datapath;
+    let settings = &plan.chassis;
     let mut ids = BTreeMap::from([
         ("system-id", node.name.to_string()),
         ("hostname", node.hostname.clone()),
         ("rundir", "/var/run/openvswitch".to_owned()),
         ("ovn-encap-ip", node.address.to_string()),
-        ("ovn-encap-type", "geneve".to_owned()),
-        ("ovn-remote", format!("tcp:{}:6642", plan.central().address)),
-        ("ovn-openflow-probe-interval", "60".to_owned()),
-        ("ovn-remote-probe-interval", "180000".to_owned()),
-        ("ovn-bridge-datapath-type", datapath.as_str().to_owned()),
+        ("ovn-encap-type", settings.encapsulation.types().join(",")),
+        (
+            "ovn-openflow-probe-interval",
+            settings.openflow_probe_interval.to_string(),
+        ),
+        (
+            "ovn-remote-probe-interval",
+            settings.remote_probe_interval.to_string(),
+        ),
+        (
+            "ovn-bridge-datapath-type",
+            plan.datapath.as_str().to_owned(),
+        ),
         ("ovn-bridge-mappings", "public:br-ex".to_owned()),
         ("ovn-is-interconn", "true".to_owned()),
     ]);
+    if let Some(remote) = &node.remote {
+        ids.insert("ovn-remote", remote.clone());
+    }
+    if settings.monitor_all {
+        ids.insert("ovn-monitor-all", "true".to_owned());
+    }
     if node.role == Role::Gateway {
         ids.insert("ovn-cms-options", "enable-chassis-as-gw".to_owned());
     }
@@ -113,7 +127,7 @@ mod tests {
                 ..ClusterSpec::default()
             };
             let plan = Plan::new(&spec, &facts()).unwrap();
-            for node in &plan.nodes[1..] {
+            for node in plan.nodes.iter().filter(|node| node.role.is_chassis()) {
                 let mut file = DatabaseFile::new(&schema);
                 let mut rows = 0;
                 configure(&plan, node, |table, row| {

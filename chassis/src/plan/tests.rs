@@ -2,12 +2,12 @@ use ovsdb_client::Schema;
 use ovsdb_client::file::DatabaseFile;
 
 use super::*;
-use crate::spec::DatapathChoice;
-use crate::topology::{TableRow, VmSpec};
+use crate::spec::{DatapathChoice, NodeNames, Workload};
+use crate::topology::{Topology, VmSpec};
 
 pub(super) fn facts() -> HostFacts {
     HostFacts {
-        software: [Role::Central, Role::Gateway, Role::Chassis]
+        software: [Role::Central, Role::Gateway, Role::Relay, Role::Chassis]
             .map(|role| (role, software()))
             .into(),
         openvswitch_datapath: true,
@@ -22,12 +22,21 @@ fn software() -> Software {
         ("ovs-vswitchd", "/usr/sbin/ovs-vswitchd"),
         ("ovn-northd", "/usr/bin/ovn-northd"),
         ("ovn-controller", "/usr/bin/ovn-controller"),
+        ("ovn-ic", "/usr/bin/ovn-ic"),
         (
             "openvswitch/vswitch.ovsschema",
             "/usr/share/openvswitch/vswitch.ovsschema",
         ),
         ("ovn/ovn-nb.ovsschema", "/usr/share/ovn/ovn-nb.ovsschema"),
         ("ovn/ovn-sb.ovsschema", "/usr/share/ovn/ovn-sb.ovsschema"),
+        (
+            "ovn/ovn-ic-nb.ovsschema",
+            "/usr/share/ovn/ovn-ic-nb.ovsschema",
+        ),
+        (
+            "ovn/ovn-ic-sb.ovsschema",
+            "/usr/share/ovn/ovn-ic-sb.ovsschema",
+        ),
     ];
     Software::complete(places.map(|(name, path)| (name.to_owned(), Some(path.into())))).unwrap()
 }
@@ -60,12 +69,19 @@ fn nodes_have_consecutive_addresses() {
         ("ovn-gw-1", "170.168.0.3"),
         ("ovn-chassis-1", "170.168.0.4"),
         ("ovn-chassis-2", "170.168.0.5"),
+        ("ovnfake-ext1", "172.16.1.50"),
+        ("ovnfake-int1", "170.168.0.1"),
     ];
     assert_eq!(nodes, expected.map(|(name, ip)| (name, ip.to_owned())));
     let vms: Vec<_> = plan.vms().map(|vm| (&*vm.name, vm.node.as_str())).collect();
     assert_eq!(
         vms,
-        [("sw01p1", "ovn-chassis-1"), ("sw11p1", "ovn-chassis-2")]
+        [
+            ("sw01p1", "ovn-chassis-1"),
+            ("sw01p3", "ovn-chassis-1"),
+            ("sw11p1", "ovn-chassis-2"),
+            ("sw01p4", "ovn-chassis-2")
+        ]
     );
 }
 
@@ -76,7 +92,10 @@ fn netdev_puts_the_address_on_a_tap() {
     let [eth1, eth2] = &chassis.links[..] else {
         panic!("{:?}", chassis.links)
     };
-    assert_eq!((&*eth1.node_name, eth1.address), ("eth1-uplink", None));
+    assert_eq!(
+        (&*eth1.node_name, &eth1.addresses[..]),
+        ("eth1-uplink", &[][..])
+    );
     assert_eq!((eth1.outer_index, eth2.outer_index), (14, 15));
     assert_eq!((eth1.node_index, eth2.node_index), (10, 11));
     assert_eq!((eth1.bridge_index, eth2.bridge_index), (2, 3));
@@ -85,13 +104,13 @@ fn netdev_puts_the_address_on_a_tap() {
     assert_eq!(tap.address, "170.168.0.4/16".parse().unwrap());
     assert_ne!(tap.mac, eth1.mac);
     assert!(plan.central().tap.is_none());
-    assert!(plan.central().links[0].address.is_some());
+    assert!(!plan.central().links[0].addresses.is_empty());
 
     let plan = Plan::new(&spec(DatapathChoice::System), &facts()).unwrap();
     let chassis = plan.node_named("ovn-chassis-1").unwrap();
     assert!(chassis.tap.is_none());
     assert_eq!(chassis.links[0].node_name, "eth1");
-    assert!(chassis.links[0].address.is_some());
+    assert!(!chassis.links[0].addresses.is_empty());
 }
 
 #[test]
@@ -100,8 +119,8 @@ fn plans_are_deterministic_and_survive_json() {
         let plan = Plan::new(&spec(datapath), &facts()).unwrap();
         let again = Plan::new(&spec(datapath), &facts()).unwrap();
         assert_eq!(plan, again);
-        assert_eq!(nb_rows(&plan), nb_rows(&again));
-        assert_eq!(sb_rows(&plan), sb_rows(&again));
+        assert_eq!(nb_rows(&plan, 1), nb_rows(&again, 1));
+        assert_eq!(sb_rows(&plan, 1), sb_rows(&again, 1));
         let json = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
     }
@@ -123,18 +142,16 @@ fn all_problems_are_reported_at_once() {
                 port: port.to_owned(),
                 chassis,
                 mac: MacAddr([2, 0, 0, 0, 0, 1]),
-                addresses: Vec::new(),
-                gateways: Vec::new(),
-                mtu: 1400,
+                ..VmSpec::default()
             },
         );
     }
     let spec = ClusterSpec {
-        chassis: 8,
+        chassis: Some(8),
         datapath: DatapathChoice::System,
-        workload: Workload::Custom(topology),
+        workload: Workload::Custom(vec![topology]),
         underlay: "10.0.0.0/29".parse().unwrap(),
-        first_address: "10.0.1.2".parse().unwrap(),
+        first_address: Some("10.0.1.2".parse().unwrap()),
         ..ClusterSpec::default()
     };
     let facts = HostFacts {
@@ -162,7 +179,7 @@ fn all_problems_are_reported_at_once() {
 #[test]
 fn the_demo_needs_a_chassis() {
     let spec = ClusterSpec {
-        chassis: 0,
+        chassis: Some(0),
         ..ClusterSpec::default()
     };
     let errors = Plan::new(&spec, &facts()).unwrap_err();
@@ -171,19 +188,185 @@ fn the_demo_needs_a_chassis() {
 
 #[test]
 fn rows_fit_the_schemas() {
-    let plan = Plan::new(&ClusterSpec::default(), &facts()).unwrap();
-    let rows: [(&str, Vec<TableRow>); 2] = [
-        ("/usr/share/ovn/ovn-nb.ovsschema", nb_rows(&plan)),
-        ("/usr/share/ovn/ovn-sb.ovsschema", sb_rows(&plan)),
-    ];
-    for (path, rows) in rows {
-        let Some(text) = schema(path) else { continue };
-        let schema = Schema::parse(&text).unwrap();
-        let mut file = DatabaseFile::new(&schema);
-        for (table, uuid, row) in rows {
-            file.insert_as(table, uuid, row);
+    for rbac in [false, true] {
+        let spec = ClusterSpec {
+            zones: 2,
+            rbac,
+            encapsulation: Encapsulation::Both,
+            ..ClusterSpec::default()
+        };
+        let plan = Plan::new(&spec, &facts()).unwrap();
+        for database in &plan.central().databases {
+            let Some(text) = schema(&database.schema.to_string_lossy()) else {
+                continue;
+            };
+            let schema = Schema::parse(&text).unwrap();
+            let mut file = DatabaseFile::new(&schema);
+            for (table, uuid, row) in databases::rows(&plan, 2, database) {
+                file.insert_as(table, uuid, row);
+            }
+            file.to_bytes().unwrap();
         }
-        file.to_bytes().unwrap();
+    }
+}
+
+#[test]
+fn nodes_are_dealt_to_zones_round_robin() {
+    let spec = ClusterSpec {
+        zones: 2,
+        chassis: Some(5),
+        relays: 2,
+        database: DatabaseMode::Raft,
+        ..ClusterSpec::default()
+    };
+    let plan = Plan::new(&spec, &facts()).unwrap();
+    let zone = |name: &str| plan.node_named(name).unwrap().zone;
+    assert_eq!(
+        [1, 2, 3, 4, 5].map(|n| zone(&format!("ovn-chassis-{n}"))),
+        [1, 2, 1, 2, 1]
+    );
+    assert_eq!(plan.centrals(2).count(), 3);
+    assert_eq!(zone("ovn-central-az2-relay-2"), 2);
+    let two = plan.zone(2);
+    assert_eq!(two.name.as_str(), "ovn-central-az2-1");
+    assert_eq!(
+        two.nb_remote,
+        "ssl:170.168.0.5:6641,ssl:170.168.0.6:6641,ssl:170.168.0.7:6641"
+    );
+    assert_eq!(
+        two.chassis_remote,
+        "ssl:170.168.0.12:6642,ssl:170.168.0.13:6642"
+    );
+    let raft = |name: &str| {
+        plan.node_named(name).unwrap().databases[1]
+            .raft
+            .clone()
+            .unwrap()
+    };
+    assert_eq!(raft("ovn-central-az2-1").join, None);
+    assert_eq!(raft("ovn-central-az2-3").local, "ssl:170.168.0.7:6644");
+    assert_eq!(
+        raft("ovn-central-az2-3").join.unwrap(),
+        "ssl:170.168.0.5:6644"
+    );
+    let inside = plan.node_named("ovnfake-int2").unwrap().address;
+    assert_eq!(inside.to_string(), "170.168.255.254");
+}
+
+#[test]
+fn an_underlay_may_be_of_ipv6() {
+    let spec = ClusterSpec {
+        underlay: "fd00::/64".parse().unwrap(),
+        tls: false,
+        ..ClusterSpec::default()
+    };
+    let plan = Plan::new(&spec, &facts()).unwrap();
+    let chassis = plan.node_named("ovn-chassis-1").unwrap();
+    assert_eq!(chassis.remote.as_deref(), Some("tcp:[fd00::2]:6642"));
+    let rows = sb_rows(&plan, 1);
+    let target = rows.iter().find_map(|(_, _, row)| row.str("target"));
+    assert_eq!(target, Some("ptcp:6642:[::]"));
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let sound = ClusterSpec::default();
+    let cases = [
+        (
+            ClusterSpec {
+                zones: 0,
+                ..sound.clone()
+            },
+            "without a central",
+        ),
+        (
+            ClusterSpec {
+                zones: 10,
+                ..sound.clone()
+            },
+            "9 zones",
+        ),
+        (
+            ClusterSpec {
+                rbac: true,
+                tls: false,
+                ..sound.clone()
+            },
+            "without TLS",
+        ),
+        (
+            ClusterSpec {
+                rbac: true,
+                relays: 1,
+                ..sound.clone()
+            },
+            "relay",
+        ),
+        (
+            ClusterSpec {
+                mtu: 1279,
+                ..sound.clone()
+            },
+            "1279",
+        ),
+        (
+            ClusterSpec {
+                mtu: 1400,
+                ..sound.clone()
+            },
+            "does not fit",
+        ),
+        (
+            ClusterSpec {
+                underlay: "127.0.0.0/8".parse().unwrap(),
+                ..sound.clone()
+            },
+            "127.0.0.0/8",
+        ),
+        (
+            ClusterSpec {
+                zones: 3,
+                chassis: Some(2),
+                ..sound.clone()
+            },
+            "in each zone",
+        ),
+        (
+            ClusterSpec {
+                names: NodeNames {
+                    chassis_prefix: "ovn-gw-".into(),
+                    ..NodeNames::default()
+                },
+                ..sound.clone()
+            },
+            "more than one",
+        ),
+        (
+            ClusterSpec {
+                names: NodeNames {
+                    central: Some("Bad".into()),
+                    ..NodeNames::default()
+                },
+                ..sound.clone()
+            },
+            "'B'",
+        ),
+        (
+            // Room for four nodes, if it were not for the host at the end.
+            ClusterSpec {
+                underlay: "10.0.0.0/29".parse().unwrap(),
+                first_address: Some("10.0.0.3".parse().unwrap()),
+                zones: 2,
+                chassis: Some(2),
+                gateways: Some(0),
+                ..sound
+            },
+            "3 fit",
+        ),
+    ];
+    for (spec, part) in cases {
+        let text = Plan::new(&spec, &facts()).unwrap_err().to_string();
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
     }
 }
 

@@ -40,6 +40,7 @@ impl Native {
             .host_mounts(self.mounts.clone())
             .private("/etc/openvswitch", 0o755)
             .private("/etc/ovn", 0o755)
+            .private("/opt/ovn", 0o755)
             .private("/var/lib/openvswitch", 0o755)
             .private("/var/lib/ovn", 0o755)
             .private("/tmp", 0o1777)

@@ -2,7 +2,9 @@
 
 use clap::{Args, ValueEnum};
 use ofm::name::ClusterName;
-use ofm::spec::{ClusterSpec, DEFAULT_IMAGE, DatapathChoice, Images, RuntimeChoice, Workload};
+use ofm::spec::{
+    ClusterSpec, DEFAULT_IMAGE, DatabaseMode, DatapathChoice, Images, RuntimeChoice, Workload,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
@@ -20,12 +22,30 @@ pub(crate) struct Selection {
     /// Seconds that a container engine may take to answer a request
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     engine_timeout: u32,
-    /// Number of chassis
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    chassis: u32,
-    /// Number of gateways
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    gateways: u32,
+    /// Number of availability zones
+    #[arg(long, value_name = "N", env = "CENTRAL_COUNT", default_value_t = 1)]
+    central: u32,
+    /// Number of chassis [default: 2 per zone]
+    #[arg(long, value_name = "N", env = "CHASSIS_COUNT")]
+    chassis: Option<u32>,
+    /// Number of gateways [default: 1 per zone]
+    #[arg(long, value_name = "N", env = "GW_COUNT")]
+    gateways: Option<u32>,
+    /// Number of relays of the southbound database in each zone
+    #[arg(long, value_name = "N", env = "RELAY_COUNT", default_value_t = 0)]
+    relays: u32,
+    /// How each zone's databases are served
+    #[arg(long, value_enum, default_value_t = DatabaseArg::Standalone)]
+    db: DatabaseArg,
+    /// Reach databases by TCP instead of TLS
+    #[arg(long)]
+    no_tls: bool,
+    /// Let a chassis change only what concerns itself in the southbound database
+    #[arg(long)]
+    rbac: bool,
+    /// Do not interconnect the zones
+    #[arg(long)]
+    no_ic: bool,
     /// Datapath of the switches
     #[arg(long, value_enum, default_value_t = DatapathArg::Auto)]
     datapath: DatapathArg,
@@ -77,6 +97,14 @@ enum RuntimeArg {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum DatabaseArg {
+    /// By one central
+    Standalone,
+    /// By a cluster of three centrals
+    Raft,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum DatapathArg {
     /// The kernel's where the kernel has it, else the userspace one
     Auto,
@@ -97,8 +125,17 @@ impl Selection {
             },
             images: self.images.images(),
             engine_timeout: self.engine_timeout,
+            zones: self.central,
             chassis: self.chassis,
             gateways: self.gateways,
+            relays: self.relays,
+            database: match self.db {
+                DatabaseArg::Standalone => DatabaseMode::Standalone,
+                DatabaseArg::Raft => DatabaseMode::Raft,
+            },
+            tls: !self.no_tls,
+            rbac: self.rbac,
+            interconnection: !self.no_ic,
             datapath: match self.datapath {
                 DatapathArg::Auto => DatapathChoice::Auto,
                 DatapathArg::Netdev => DatapathChoice::Netdev,

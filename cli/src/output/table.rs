@@ -31,7 +31,9 @@ fn role(role: Role) -> &'static str {
     match role {
         Role::Central => "central",
         Role::Gateway => "gateway",
+        Role::Relay => "relay",
         Role::Chassis => "chassis",
+        Role::Host => "host",
     }
 }
 
