@@ -31,6 +31,9 @@ mod ping;
 mod pki;
 pub mod plan;
 pub mod runtime;
+#[cfg_attr(not(test), expect(dead_code, reason = "nobody brings databases yet"))]
+#[expect(unused_imports, reason = "nobody brings databases yet")]
+mod seed;
 mod software;
 pub mod spec;
 pub mod state;
