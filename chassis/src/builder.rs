@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use ofm_netns::Keeper;
 
+use crate::apply::files::Sources;
 use crate::clock::{Clock, Listener};
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -170,8 +171,10 @@ impl Builder {
         }
         let facts = host::gather(&self.spec, &root, Pull::Missing(&clock.listener)).await?;
         let plan = Plan::new(&self.spec, &facts)?;
+        let sources = apply::files::sources(&plan)?;
         let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
         let mut record = State {
+            spec: self.spec.clone(),
             plan: plan.clone(),
             keeper: None,
             nodes: BTreeMap::new(),
@@ -216,7 +219,7 @@ impl Builder {
             started: false,
             tied: Some(dir),
         };
-        match bring_up(&mut cluster, &mut record, clock, began).await {
+        match bring_up(&mut cluster, &mut record, &sources, clock, began).await {
             Ok(()) => Ok(cluster),
             Err(error) => Err(match cluster.take_down().await {
                 Ok(()) => error,
@@ -233,6 +236,7 @@ impl Builder {
 async fn bring_up(
     cluster: &mut Cluster,
     record: &mut State,
+    sources: &Sources,
     mut clock: Clock,
     began: Instant,
 ) -> Result<(), Error> {
@@ -251,7 +255,7 @@ async fn bring_up(
     let handles: Vec<_> = cluster.nodes.values().collect();
     apply::links::bridges(cluster).await?;
     apply::links::create(cluster, &handles, &mut clock).await?;
-    apply::files::write(cluster, &handles, &mut clock).await?;
+    apply::files::write(cluster, &handles, sources, &mut clock).await?;
     apply::daemons::start(cluster, &handles, &mut clock).await?;
     let leases = apply::ready::wait(cluster, &mut clock).await?;
 

@@ -18,6 +18,14 @@ pub enum Error {
     /// What was asked for cannot be.
     #[error(transparent)]
     Plan(#[from] PlanErrors),
+    /// A database that was brought along cannot be used.
+    #[error("{what}")]
+    Source {
+        /// The file, and what is wrong with it.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// The caller may not create namespaces.
     #[error("starting a cluster needs root")]
     NotRoot,
@@ -140,6 +148,15 @@ pub enum Error {
     },
 }
 
+impl From<crate::seed::SourceProblem> for Error {
+    fn from(problem: crate::seed::SourceProblem) -> Self {
+        Error::Source {
+            what: problem.to_string(),
+            hint: problem.hint(),
+        }
+    }
+}
+
 impl Error {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
@@ -158,6 +175,7 @@ impl Error {
                 Some(format!("there are {}", known.join(", ")))
             }
             Error::Engine(error) => error.hint(),
+            Error::Source { hint, .. } => Some(hint.clone()),
             Error::TakingBack { first, then } => first.hint().or_else(|| then.hint()),
             _ => None,
         }

@@ -19,7 +19,6 @@ mod apply;
 mod builder;
 mod clock;
 mod cluster;
-#[expect(dead_code, reason = "no VM asks for a lease yet")]
 mod dhcp;
 mod error;
 mod event;
@@ -32,6 +31,7 @@ mod ping;
 mod pki;
 pub mod plan;
 pub mod runtime;
+mod seed;
 mod software;
 pub mod spec;
 pub mod state;

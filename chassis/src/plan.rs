@@ -52,6 +52,8 @@ pub struct Plan {
     pub datapath: Datapath,
     /// Directory with the state of this cluster.
     pub state_dir: PathBuf,
+    /// The folder of this machine that all nodes show as `/data`.
+    pub data: PathBuf,
     /// What provides the nodes.
     pub runtime: RuntimePlan,
     /// How each zone's databases are served.
@@ -290,6 +292,7 @@ impl Plan {
         let mut plan = Self {
             cluster: spec.name.clone(),
             datapath,
+            data: spec.data.clone().unwrap_or_else(|| state_dir.join("data")),
             state_dir,
             runtime: container::runtime(datapath, facts),
             database: spec.database,

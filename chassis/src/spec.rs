@@ -42,6 +42,8 @@ pub struct ClusterSpec {
     pub nb_db: Option<PathBuf>,
     /// A file with the southbound database that each zone begins with, of a standalone or a clustered server.
     pub sb_db: Option<PathBuf>,
+    /// The folder of this machine that all nodes show as `/data`. Default: one of the cluster's own, which ends with it.
+    pub data: Option<PathBuf>,
     /// What provides the nodes. Default: [`RuntimeChoice::Native`].
     pub runtime: RuntimeChoice,
     /// Images of the nodes, where a container engine provides them.
@@ -113,6 +115,7 @@ impl Default for ClusterSpec {
             interconnection: true,
             nb_db: None,
             sb_db: None,
+            data: None,
             runtime: RuntimeChoice::default(),
             images: Images::default(),
             engine_socket: None,

@@ -17,6 +17,7 @@ use crate::event::Phase;
 use crate::name::ClusterName;
 use crate::pki::Authority;
 use crate::plan::Plan;
+use crate::spec::ClusterSpec;
 
 /// The lock of a state folder. Its keeper holds it as long as it lives.
 pub(crate) const LOCK: &str = "lock";
@@ -81,6 +82,8 @@ impl From<Recorded> for ProcessId {
 /// The contents of `state.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct State {
+    /// What was asked for.
+    pub(crate) spec: ClusterSpec,
     pub(crate) plan: Plan,
     pub(crate) keeper: Option<Recorded>,
     /// By node name.

@@ -176,6 +176,8 @@ pub struct VmSpec {
     pub gateways: Vec<IpAddr>,
     /// Whether it asks for an IPv4 address by DHCP, which its switch must offer ([`Topology::dhcp`]).
     pub dhcp: bool,
+    /// The address that it is to get by DHCP. Default: OVN chooses.
+    pub dhcp_address: Option<Ipv4Addr>,
     /// MTU of its interface in bytes; 1400 leaves room for Geneve in an underlay of 1500.
     pub mtu: u32,
 }
@@ -190,6 +192,7 @@ impl Default for VmSpec {
             addresses: Vec::new(),
             gateways: Vec::new(),
             dhcp: false,
+            dhcp_address: None,
             mtu: 1400,
         }
     }
@@ -448,6 +451,11 @@ impl Topology {
             let mut row = Row::new()
                 .set("name", &vm.port)
                 .set("addresses", [addresses]);
+            if let Some(address) = vm.dhcp_address.filter(|_| vm.dhcp) {
+                // northd writes this column, and keeps what is there as long as it is free.
+                let given = address_list(vm.mac, &[address.into()]);
+                row = row.set("dynamic_addresses", Some(given));
+            }
             if let (true, Some(options)) = (vm.dhcp, dhcp_options) {
                 row = row.set("dhcpv4_options", [options]);
             }

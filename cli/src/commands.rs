@@ -2,6 +2,7 @@
 
 mod build;
 mod doctor;
+mod environment;
 mod exec;
 mod gc;
 mod ls;

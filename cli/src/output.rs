@@ -44,6 +44,11 @@ pub(crate) fn print_warning(error: &anyhow::Error) {
     eprintln!("warning: {error:#}");
 }
 
+/// Writes what its user may not expect.
+pub(crate) fn warn(text: &str) {
+    eprintln!("warning: {text}");
+}
+
 /// Writes an error, what caused it, and what helps, to standard error.
 pub(crate) fn print_error(error: &anyhow::Error) {
     let mut said = error.to_string();

@@ -18,7 +18,8 @@ use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::pki;
 use crate::plan::databases::rows;
-use crate::plan::{DatabasePlan, Plan, RaftPlan, Role};
+use crate::plan::{DatabasePlan, Plan, RaftPlan, Role, RuntimePlan};
+use crate::seed;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -33,9 +34,39 @@ struct NewFile {
 /// What the bytes of a database that begins without rows depend on: its name, and whose schema it has.
 type Kind = (String, Role, Option<String>, PathBuf);
 
+/// What databases begin with that the user brought along, by their files.
+pub(crate) type Sources = BTreeMap<PathBuf, Contents>;
+
+/// Reads what the user brought along, before anything is touched.
+pub(crate) fn sources(plan: &Plan) -> Result<Sources, Error> {
+    let databases = plan.nodes.iter().flat_map(|node| &node.databases);
+    let mut sources = Sources::new();
+    for database in databases {
+        let Some(path) = &database.source else {
+            continue;
+        };
+        if sources.contains_key(path) {
+            continue;
+        }
+        let contents = seed::load(path, &database.name)?;
+        // The schema of an image is seen only once a container is there.
+        if plan.runtime == RuntimePlan::Native {
+            let schema = read_schema(&database.schema)
+                .map_err(|e| Error::in_node(&plan.cluster, "reading a schema", e))?;
+            seed::convert(contents.clone(), &schema).map_err(|problem| Error::Source {
+                what: format!("{}: {problem}", path.display()),
+                hint: "run a version of OVN whose schema has what the database has".to_owned(),
+            })?;
+        }
+        sources.insert(path.clone(), contents);
+    }
+    Ok(sources)
+}
+
 pub(crate) async fn write(
     cluster: &Cluster,
     handles: &[&NodeHandle],
+    sources: &Sources,
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, handles.len());
@@ -56,8 +87,9 @@ pub(crate) async fn write(
             let contents = match made.get(&kind) {
                 Some(contents) => contents.clone(),
                 None => {
-                    let contents: Arc<[u8]> =
-                        create(cluster.plan(), handle, database).await?.into();
+                    let contents: Arc<[u8]> = create(cluster.plan(), handle, database, sources)
+                        .await?
+                        .into();
                     if shared {
                         made.insert(kind, contents.clone());
                     }
@@ -132,6 +164,7 @@ async fn create(
     plan: &Plan,
     handle: &NodeHandle,
     database: &DatabasePlan,
+    sources: &Sources,
 ) -> Result<Vec<u8>, Error> {
     let failed = |e: Cause| {
         let action = format!("making a database of {}", database.schema.display());
@@ -145,7 +178,8 @@ async fn create(
     let schema = blocking(move || namespaces.run(|| read_schema(&path)))
         .await?
         .map_err(failed)?;
-    let contents = begin(plan, handle.plan.zone, database, &schema).map_err(failed)?;
+    let source = database.source.as_ref().and_then(|path| sources.get(path));
+    let contents = begin(plan, handle.plan.zone, database, &schema, source).map_err(failed)?;
     match raft {
         None => contents
             .to_standalone(&Default::default())
@@ -160,12 +194,27 @@ fn begin(
     zone: u32,
     database: &DatabasePlan,
     schema: &Schema,
+    source: Option<&Contents>,
 ) -> Result<Contents, Cause> {
-    let mut file = DatabaseFile::new(schema);
-    for (table, uuid, row) in rows(plan, zone, database) {
-        file.insert_as(table, uuid, row);
+    let rows = rows(plan, zone, database);
+    let Some(source) = source else {
+        let mut file = DatabaseFile::new(schema);
+        for (table, uuid, row) in rows {
+            file.insert_as(table, uuid, row);
+        }
+        return Ok(file.contents()?);
+    };
+    let mut contents = seed::convert(source.clone(), schema)?;
+    if database.name == "OVN_Southbound" {
+        let chassis = plan
+            .nodes
+            .iter()
+            .filter(|node| node.role.is_chassis() && node.zone == zone);
+        let chassis = chassis.map(|node| node.name.as_str()).collect();
+        seed::evict_chassis(&mut contents, &chassis)?;
     }
-    Ok(file.contents()?)
+    seed::merge(&mut contents, rows)?;
+    Ok(contents)
 }
 
 /// The file of the first server of a cluster, which leads as soon as it runs.

@@ -13,7 +13,7 @@ use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{LinkPlan, VmPlan};
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Makes the underlay's bridges, which all nodes share.
 pub(crate) async fn bridges(cluster: &Cluster) -> Result<(), Error> {

@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
 use crate::plan::NodePlan;
-use crate::plan::container::data_dir;
 
 /// What a node shows of itself on the host, and what must be there before its daemons start.
 const SHARED: [&str; 6] = [
@@ -26,8 +25,8 @@ pub(crate) async fn create(
     nodes: &[NodePlan],
     clock: &Clock,
 ) -> Result<BTreeMap<String, NodeHandle>, Error> {
-    let data = data_dir(&cluster.plan().state_dir);
-    std::fs::create_dir_all(&data).map_err(|e| Error::state("making", &data, e))?;
+    let data = &cluster.plan().data;
+    std::fs::create_dir_all(data).map_err(|e| Error::state("making", data, e))?;
     let create = async |plan: &NodePlan| {
         for folder in SHARED {
             let path = plan.dir.join(folder);

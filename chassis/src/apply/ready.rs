@@ -1,5 +1,6 @@
 //! Phases `chassis` and `ready`: seeing in the databases that the cluster is what was asked for.
 
+mod leases;
 mod routes;
 mod southbound;
 mod switch;
@@ -64,8 +65,9 @@ pub(crate) async fn wait(
         zone.acknowledged(generation, &tally).await
     });
     try_join_all(acknowledged).await?;
+    let leases = leases::acquire(cluster, deadline).await?;
     clock.end(Phase::Ready, began);
-    Ok(BTreeMap::new())
+    Ok(leases)
 }
 
 /// How far the zones are together.

@@ -1,7 +1,7 @@
 //! Nodes as containers: what of them is decided beforehand.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -200,15 +200,10 @@ pub(super) fn container(plan: &Plan, spec: &ClusterSpec, node: &NodePlan) -> Opt
             bind(run.join("openvswitch"), "/run/openvswitch", false),
             bind(run.join("ovn"), "/run/ovn", false),
             bind(node.dir.join("log"), "/var/log", false),
-            bind(data_dir(&plan.state_dir), "/data", false),
+            bind(plan.data.clone(), "/data", false),
         ],
         tmpfs: tmpfs
             .map(|(path, options)| (path.into(), options.to_owned()))
             .into(),
     })
-}
-
-/// The folder that all nodes of a cluster share.
-pub(crate) fn data_dir(state_dir: &Path) -> PathBuf {
-    state_dir.join("data")
 }

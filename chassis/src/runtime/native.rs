@@ -8,7 +8,6 @@ use ofm_netns::{HostMount, Keeper, Node, RootFs};
 use crate::error::Error;
 use crate::host;
 use crate::node::blocking;
-use crate::plan::container::data_dir;
 use crate::plan::{NodePlan, Plan};
 
 /// What all native nodes of a cluster have in common.
@@ -31,7 +30,7 @@ impl Native {
         node: &NodePlan,
     ) -> Result<Node, Error> {
         let keeper = keeper.clone();
-        let root = self.root(node, &data_dir(&plan.state_dir));
+        let root = self.root(node, &plan.data);
         blocking(move || Ok(Node::create(&keeper, &root)?)).await
     }
 

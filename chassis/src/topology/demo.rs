@@ -252,6 +252,8 @@ impl Topology {
                 chassis,
                 mac: vm_mac(0x50, number + 2),
                 dhcp: true,
+                // Scripts for ovn-fake-multinode rely on what OVN happens to give there.
+                dhcp_address: Some(lan4(number + 2, 24).addr()),
                 ..VmSpec::default()
             };
             t.vm(lan, vm);

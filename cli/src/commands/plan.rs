@@ -6,6 +6,7 @@ use clap::Args;
 use ofm::plan::Plan;
 
 use crate::commands::Global;
+use crate::commands::environment;
 use crate::commands::selection::Selection;
 use crate::output;
 use crate::output::table;
@@ -22,7 +23,8 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     pub(crate) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
-        let spec = self.selection.spec(&global.cluster);
+        environment::warn();
+        let spec = self.selection.spec(&global.cluster)?;
         let facts = ofm::host::inspect(&spec, &global.state_root()).await?;
         let plan = Plan::new(&spec, &facts)?;
         if self.json {

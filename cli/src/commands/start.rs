@@ -8,6 +8,7 @@ use ofm::Cluster;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::Global;
+use crate::commands::environment;
 use crate::commands::selection::Selection;
 use crate::output;
 use crate::output::progress::Progress;
@@ -31,11 +32,12 @@ pub(crate) struct Start {
 
 impl Start {
     pub(crate) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
+        environment::warn();
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let progress = Arc::new(Progress::new());
         let start = Cluster::builder()
-            .spec(self.selection.spec(&global.cluster))
+            .spec(self.selection.spec(&global.cluster)?)
             .state_root(global.state_root())
             .on_event({
                 let progress = Arc::clone(&progress);
