@@ -16,6 +16,7 @@ use crate::name::ClusterName;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::runtime::engine::image::Pull;
+use crate::software::Sources;
 use crate::spec::{ClusterSpec, DatapathChoice, Images, RuntimeChoice, Workload};
 use crate::state::{self, State, StateDir};
 use crate::topology::Topology;
@@ -71,6 +72,33 @@ impl Builder {
     #[must_use]
     pub fn runtime(mut self, runtime: RuntimeChoice) -> Self {
         self.spec.runtime = runtime;
+        self
+    }
+
+    /// Where Open vSwitch and OVN come from; the host unless told otherwise.
+    #[must_use]
+    pub fn software(mut self, sources: Sources) -> Self {
+        self.spec.software = sources;
+        self
+    }
+
+    /// Open vSwitch of all nodes: an installation's prefix, a build tree, or a root file system, which OVN comes from too.
+    #[must_use]
+    pub fn ovs(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        for source in self.spec.software.each_mut() {
+            source.ovs = Some(path.clone());
+        }
+        self
+    }
+
+    /// OVN of all nodes: an installation's prefix, a build tree, or a root file system, which Open vSwitch comes from too.
+    #[must_use]
+    pub fn ovn(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        for source in self.spec.software.each_mut() {
+            source.ovn = Some(path.clone());
+        }
         self
     }
 

@@ -1,41 +1,23 @@
 //! What the host offers: programs, schemas, a datapath, file systems.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+pub(crate) mod mounts;
 
-use ofm_netns::HostMount;
+use std::path::Path;
+
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::plan::{HostFacts, Role};
+use crate::plan::HostFacts;
 use crate::runtime::engine::{self, image::Pull};
-use crate::software::Software;
+use crate::software::{self, Software};
 use crate::spec::ClusterSpec;
-
-/// File systems that are no place for programs and data, or that a node has of its own.
-const NOT_SHOWN: [&str; 16] = [
-    "proc",
-    "sysfs",
-    "devtmpfs",
-    "devpts",
-    "tmpfs",
-    "cgroup",
-    "cgroup2",
-    "mqueue",
-    "hugetlbfs",
-    "debugfs",
-    "tracefs",
-    "securityfs",
-    "bpf",
-    "nsfs",
-    "autofs",
-    "squashfs",
-];
+use mounts::Mounts;
 
 /// Finds what a plan needs to know. Images are looked into if they are there; nothing is pulled.
 ///
 /// # Errors
-/// [`Error::Missing`] names all that was not found; or with what a container engine did not do.
+/// [`Error::Missing`] names all that the host lacks, [`Error::Plan`] what is wrong with other sources of software; or
+/// with what a container engine did not do.
 pub async fn inspect(spec: &ClusterSpec, state_root: &Path) -> Result<HostFacts, Error> {
     gather(spec, state_root, Pull::Never).await
 }
@@ -47,8 +29,9 @@ pub(crate) async fn gather(
     pull: Pull<'_>,
 ) -> Result<HostFacts, Error> {
     let (engine, software) = match spec.runtime.engine() {
-        None => (None, software_of_host(spec)?),
+        None => (None, software::search(spec, &mounts()?)?),
         Some(kind) => {
+            software::refuse_sources(spec, kind)?;
             let (engine, software) = engine::facts::gather(kind, spec, pull).await?;
             (Some(engine), software)
         }
@@ -61,10 +44,10 @@ pub(crate) async fn gather(
     })
 }
 
-fn software_of_host(spec: &ClusterSpec) -> Result<BTreeMap<Role, Software>, Error> {
-    let names: BTreeSet<&str> = spec.roles().flat_map(Role::needs).copied().collect();
-    let software = Software::here(names).map_err(Error::Missing)?;
-    Ok(spec.roles().map(|role| (role, software.clone())).collect())
+/// The host's mounts.
+pub(crate) fn mounts() -> Result<Mounts, Error> {
+    let table = Path::new("/proc/self/mountinfo");
+    Mounts::read().map_err(|e| Error::state("reading", table, e))
 }
 
 /// Whether this process may make namespaces.
@@ -147,44 +130,4 @@ pub fn checks(state_root: &Path) -> Vec<Check> {
         "",
     ));
     checks
-}
-
-/// The host's file systems below its root that a node should see, outermost first.
-pub(crate) fn shown_mounts() -> std::io::Result<Vec<HostMount>> {
-    let table = std::fs::read_to_string("/proc/self/mountinfo")?;
-    let mut mounts: Vec<PathBuf> = parse_mounts(&table).filter(|path| path.is_dir()).collect();
-    mounts.sort();
-    mounts.dedup();
-    Ok(mounts.into_iter().map(HostMount).collect())
-}
-
-/// Mount points from a table as proc_pid_mountinfo(5) describes it, without what nodes have of their own.
-fn parse_mounts(table: &str) -> impl Iterator<Item = PathBuf> {
-    table.lines().filter_map(|line| {
-        let (head, tail) = line.split_once(" - ")?;
-        let path = head.split(' ').nth(4)?;
-        let kind = tail.split(' ').next()?;
-        let own = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/run"];
-        let below_own = own.iter().any(|own| Path::new(path).starts_with(own));
-        // Octal escapes stand for blanks and the like in odd mount points, which nobody keeps OVS in.
-        let odd = path.contains('\\') || kind.starts_with("fuse");
-        let shown = path != "/" && !NOT_SHOWN.contains(&kind) && !below_own && !odd;
-        shown.then(|| PathBuf::from(path))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_real_file_systems_are_shown_to_nodes() {
-        let table = "22 1 254:0 / / rw - ext4 /dev/vda rw\n\
-                     23 22 0:21 / /proc rw - proc proc rw\n\
-                     24 22 8:1 / /home rw shared:1 - ext4 /dev/sda1 rw\n\
-                     25 22 7:1 / /snap/x ro - squashfs /dev/loop1 ro\n\
-                     26 22 8:2 / /run/media ro - ext4 /dev/sdb1 ro\n";
-        let paths: Vec<_> = parse_mounts(table).collect();
-        assert_eq!(paths, [PathBuf::from("/home")]);
-    }
 }

@@ -123,6 +123,10 @@ pub struct NodePlan {
     pub links: Vec<LinkPlan>,
     /// The interface with its address, where the link has none.
     pub tap: Option<TapPlan>,
+    /// The root file system that it sees instead of the host's or of its image's.
+    pub root: Option<PathBuf>,
+    /// The environment variables of all its programs.
+    pub env: BTreeMap<String, String>,
     /// The container that it is, unless the runtime is native.
     pub container: Option<ContainerPlan>,
     /// Its databases.
@@ -325,6 +329,8 @@ impl Plan {
                 mac: mac(index, 3),
                 address: net,
             }),
+            root: software.root().map(Path::to_owned),
+            env: software.environment(),
             container: None,
             databases: databases::databases(role, software),
             daemons: daemons::daemons(role, software),

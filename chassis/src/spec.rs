@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::ClusterName;
 use crate::plan::{Datapath, Role};
 use crate::runtime::EngineKind;
+use crate::software::Sources;
 use crate::topology::Topology;
 
 /// A cluster as it is asked for.
@@ -27,6 +28,8 @@ pub struct ClusterSpec {
     pub runtime: RuntimeChoice,
     /// Images of the nodes, where a container engine provides them.
     pub images: Images,
+    /// Where Open vSwitch and OVN come from, where ofm itself provides the nodes. Default: the host.
+    pub software: Sources,
     /// The engine's Unix socket. Default: where the environment says (`DOCKER_HOST`, `CONTAINER_HOST`), else the usual
     /// places.
     pub engine_socket: Option<PathBuf>,
@@ -59,6 +62,7 @@ impl Default for ClusterSpec {
             name: ClusterName::default(),
             runtime: RuntimeChoice::default(),
             images: Images::default(),
+            software: Sources::default(),
             engine_socket: None,
             engine_timeout: 60,
             chassis: 2,
@@ -75,7 +79,7 @@ impl Default for ClusterSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeChoice {
-    /// ofm itself, with the programs of the host.
+    /// ofm itself, with the programs of the host unless [`ClusterSpec::software`] says otherwise.
     #[default]
     Native,
     /// Docker, with the programs of images.

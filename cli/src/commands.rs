@@ -7,6 +7,7 @@ mod gc;
 mod ls;
 mod plan;
 mod selection;
+mod software;
 mod start;
 mod status;
 mod stop;

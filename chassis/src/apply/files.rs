@@ -19,8 +19,9 @@ use crate::plan::{DatabasePlan, Plan};
 /// A file to be written in a node: its path there, and what it holds.
 type File = (PathBuf, Arc<[u8]>);
 
-/// What a new database's bytes depend on: its name, the image whose schema it has, and where in it that is.
-type Kind = (String, Option<String>, PathBuf);
+/// What a new database's bytes depend on: its name, the image or root file system whose schema it has, and where in it
+/// that is.
+type Kind = (String, Option<PathBuf>, PathBuf);
 
 pub(crate) async fn write(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, cluster.handles().len());
@@ -30,8 +31,9 @@ pub(crate) async fn write(cluster: &Cluster, clock: &mut Clock) -> Result<(), Er
     for handle in cluster.handles().values() {
         let mut files: Vec<File> = Vec::new();
         for database in &handle.plan.databases {
-            let image = handle.plan.container.as_ref().map(|c| c.image.clone());
-            let kind = (database.name.clone(), image, database.schema.clone());
+            let image = handle.plan.container.as_ref().map(|c| (&c.image).into());
+            let root = image.or_else(|| handle.plan.root.clone());
+            let kind = (database.name.clone(), root, database.schema.clone());
             let bytes = match made.get(&kind) {
                 Some(bytes) => bytes.clone(),
                 None => {

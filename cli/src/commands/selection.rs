@@ -4,6 +4,8 @@ use clap::{Args, ValueEnum};
 use ofm::name::ClusterName;
 use ofm::spec::{ClusterSpec, DEFAULT_IMAGE, DatapathChoice, Images, RuntimeChoice, Workload};
 
+use super::software::SoftwareArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
     /// What provides the nodes
@@ -15,6 +17,8 @@ pub(crate) struct Selection {
         default_value_t = RuntimeArg::Native
     )]
     runtime: RuntimeArg,
+    #[command(flatten)]
+    software: SoftwareArgs,
     #[command(flatten)]
     images: ImageArgs,
     /// Seconds that a container engine may take to answer a request
@@ -68,7 +72,7 @@ impl ImageArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum RuntimeArg {
-    /// ofm itself, with the programs of this machine
+    /// ofm itself, with the programs of this machine or of paths
     Native,
     /// Docker, with the programs of images
     Docker,
@@ -95,6 +99,7 @@ impl Selection {
                 RuntimeArg::Docker => RuntimeChoice::Docker,
                 RuntimeArg::Podman => RuntimeChoice::Podman,
             },
+            software: self.software.sources(),
             images: self.images.images(),
             engine_timeout: self.engine_timeout,
             chassis: self.chassis,
