@@ -95,7 +95,7 @@ pub(crate) fn no_daemon(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-fn refused(args: &[&str], output: &std::process::Output, status: i32, words: &[&str]) {
+pub(crate) fn refused(args: &[&str], output: &std::process::Output, status: i32, words: &[&str]) {
     let text = describe(output);
     assert_eq!(output.status.code(), Some(status), "{args:?}: {text}");
     assert!(output.stdout.is_empty(), "{args:?}: {text}");

@@ -65,6 +65,13 @@ impl Project {
         }
     }
 
+    const fn other(self) -> Self {
+        match self {
+            Project::Ovs => Project::Ovn,
+            Project::Ovn => Project::Ovs,
+        }
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Project::Ovs => "Open vSwitch",

@@ -85,21 +85,25 @@ impl Search<'_> {
             return Software::default();
         };
         for (project, place, other) in [(Project::Ovs, &ovs, &ovn), (Project::Ovn, &ovn, &ovs)] {
-            if let Place::Folder(Layout::Root, root) = place {
-                if *other == Place::Unsaid || other == place {
-                    return self.in_root(role, root);
-                }
-                self.problem(
-                    format!("software of {}", role.as_str()),
-                    format!(
-                        "{} comes from the root file system {}, and so must the other, but it comes from elsewhere",
-                        project.as_str(),
-                        root.display(),
-                    ),
-                    "name the root file system for both, or for neither",
-                );
-                return Software::default();
+            let Place::Folder(Layout::Root, root) = place else {
+                continue;
+            };
+            if *other == Place::Unsaid || other == place {
+                return self.in_root(role, root);
             }
+            let whence = match other {
+                Place::Folder(_, folder) => folder.display().to_string(),
+                Place::Unsaid | Place::Host => "the host".to_owned(),
+            };
+            self.problem(
+                format!("{} from {}", project.as_str(), root.display()),
+                format!(
+                    "that is a root file system, so {} must come from it too and not from {whence}",
+                    project.other().as_str()
+                ),
+                "name it for both, or for neither",
+            );
+            return Software::default();
         }
         let mut software = Software::default();
         for &name in role.needs() {
@@ -389,7 +393,7 @@ mod tests {
         };
         let problems = problems(&spec(sources), &seen());
         for part in [
-            "and so must the other",
+            "must come from it too and not from",
             "without --enable-shared",
             "gone: No such file",
             "staged/usr instead",
