@@ -23,7 +23,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The tests wait for daemons more than they compute.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let tests: [(&str, &[Runtime], &[&str], Test); 31] = [
+    let tests: [(&str, &[Runtime], &[&str], Test); 32] = [
         (
             "vms_on_two_chassis_reach_each_other",
             &Runtime::ALL,
@@ -76,6 +76,7 @@ fn main() {
             &["unshare"],
             refusals::no_daemon,
         ),
+        ("doctor_says_what_is_there", MAIN, &[], refusals::doctor),
         (
             "a_prefix_and_a_build_tree_are_used",
             &[Runtime::Native],

@@ -95,7 +95,7 @@ impl Cli {
             Command::Plan(plan) => plan.run(global).await,
             Command::Build(build) => build.run(global).await,
             Command::Gc(gc) => gc.run(global).await,
-            Command::Doctor(doctor) => doctor.run(global),
+            Command::Doctor(doctor) => doctor.run(global).await,
         }
     }
 }

@@ -109,7 +109,7 @@ fn every_command_names_its_flags() {
             "exec",
             &["NODE", "CMD", "--interactive", "-i", "--tty", "-t"],
         ),
-        ("doctor", &["--json"]),
+        ("doctor", &["--chassis", "--json"]),
         ("build", &build),
         ("gc", &["--json"]),
     ];

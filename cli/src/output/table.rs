@@ -159,11 +159,16 @@ pub(crate) fn plan(plan: &Plan) -> String {
 /// What was found on the host.
 pub(crate) fn checks(checks: &[Check]) -> String {
     let rows = checks.iter().map(|check| {
+        let mark = match (check.ok, check.hint.is_empty()) {
+            (true, true) => "ok",
+            (true, false) => "note",
+            (false, _) => "FAIL",
+        };
         [
-            if check.ok { "ok" } else { "FAIL" }.to_owned(),
+            mark.to_owned(),
             check.what.clone(),
             check.found.clone(),
-            if check.ok { "" } else { &check.hint }.to_owned(),
+            check.hint.clone(),
         ]
     });
     table(["", "CHECK", "FOUND", "HINT"], rows)
