@@ -147,7 +147,7 @@ impl Error {
             Error::NotRoot => Some("run it with sudo, or as root in a container".into()),
             Error::Missing(_) => Some(
                 "install Open vSwitch and OVN: openvswitch-switch, ovn-central and ovn-host on Debian and Ubuntu; \
-                 openvswitch, ovn-central and ovn-host on Fedora"
+                 openvswitch, ovn-central and ovn-host on Fedora; or name paths to them (--ovs, --ovn)"
                     .into(),
             ),
             Error::Running { name } => Some(format!(
