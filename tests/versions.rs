@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::Failed;
 use ofm::plan::Role;
 use ofm::topology::VmSpec;
-use ofm::{Cluster, Source, Sources, Topology};
+use ofm::{Source, Sources, Topology};
 use ofm_tests::{Place, leftovers, other_release};
 
 use crate::block_on;
@@ -174,22 +174,17 @@ fn mixed(place: &Place, others: fn(&mut Sources) -> Vec<&mut Source>) -> Result<
         let (central, chassis) = (version(Role::Central)?, version(Role::Chassis)?);
         assert_ne!(central.0, chassis.0, "{status:#?}");
         assert_ne!(central.1, chassis.1, "{status:#?}");
-        switched(&cluster).await?;
-        // A controller knows what an earlier northd asks of it; of a later one it may not (OVN's ovn-upgrades.rst).
+        // A controller knows what an earlier northd asks of it. Of a later one's pipelines, which are longer and have
+        // actions that it does not know, it makes flows that lose packets or not (OVN's ovn-upgrades.rst: controllers
+        // first).
         if chassis.1 > central.1 {
-            cluster.vm("vm1")?.ping("10.0.0.1".parse()?).await?;
-            cluster.vm("vm1")?.ping("10.0.1.13".parse()?).await?;
+            for address in ["10.0.0.12", "10.0.0.1", "10.0.1.13"] {
+                cluster.vm("vm1")?.ping(address.parse()?).await?;
+            }
         }
         cluster.stop().await?;
         Ok::<_, Failed>(())
     })?
-}
-
-async fn switched(cluster: &Cluster) -> Result<(), Failed> {
-    for (vm, address) in [("vm1", "10.0.0.12"), ("vm2", "10.0.0.11")] {
-        cluster.vm(vm)?.ping(address.parse()?).await?;
-    }
-    Ok(())
 }
 
 /// Two VMs on one switch and on two chassis, and one behind a router.
