@@ -25,9 +25,8 @@ pub(crate) fn search(
         lacking: BTreeMap::new(),
         missing: BTreeSet::new(),
     };
-    let roles: Vec<_> = spec.roles().collect();
-    let found = roles
-        .into_iter()
+    let found = spec
+        .roles()
         .map(|role| (role, search.role(spec, role)))
         .collect();
     search.end()?;
