@@ -44,7 +44,7 @@ pub use cluster::Cluster;
 pub use error::Error;
 pub use event::{Event, Phase};
 pub use node::NodeHandle;
-pub use software::Software;
+pub use software::{Software, Source, Sources};
 pub use spec::ClusterSpec;
 pub use topology::Topology;
 pub use vm::Vm;

@@ -177,6 +177,10 @@ pub struct NodePlan {
     pub links: Vec<LinkPlan>,
     /// The interface with its address, where the link has none.
     pub tap: Option<TapPlan>,
+    /// The root file system that it sees instead of the host's or of its image's.
+    pub root: Option<PathBuf>,
+    /// The environment variables of all its programs.
+    pub env: BTreeMap<String, String>,
     /// The container that it is, unless the runtime is native.
     pub container: Option<ContainerPlan>,
     /// The southbound databases that it uses, `ovn-remote` of ovn-controller(8), if it is a chassis.

@@ -11,6 +11,7 @@ use crate::plan::{NodePlan, Plan, RuntimePlan};
 
 pub(crate) use engine::Fleet;
 pub use engine::{EngineError, EngineKind};
+pub(crate) use native::own_folders;
 
 /// The runtime of one cluster.
 #[derive(Debug)]

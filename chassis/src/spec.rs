@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::ClusterName;
 use crate::plan::{Datapath, Role};
 use crate::runtime::EngineKind;
+use crate::software::Sources;
 use crate::topology::Topology;
 
 /// A cluster as it is asked for.
@@ -48,6 +49,8 @@ pub struct ClusterSpec {
     pub runtime: RuntimeChoice,
     /// Images of the nodes, where a container engine provides them.
     pub images: Images,
+    /// Where Open vSwitch and OVN come from, where ofm itself provides the nodes. Default: the host.
+    pub software: Sources,
     /// The engine's Unix socket. Default: where the environment says (`DOCKER_HOST`, `CONTAINER_HOST`), else the usual
     /// places.
     pub engine_socket: Option<PathBuf>,
@@ -89,6 +92,13 @@ impl ClusterSpec {
         .flatten()
     }
 
+    /// The programs and schemas without which a node of a role cannot be.
+    pub fn needs(&self, role: Role) -> impl Iterator<Item = &'static str> {
+        let across = self.interconnection;
+        let needs = role.needs().iter().copied();
+        needs.filter(move |name| across || !name.contains("ovn-ic"))
+    }
+
     /// The number of chassis, asked for or by default.
     pub fn chassis(&self) -> u32 {
         self.chassis.unwrap_or(self.zones.saturating_mul(2))
@@ -118,6 +128,7 @@ impl Default for ClusterSpec {
             data: None,
             runtime: RuntimeChoice::default(),
             images: Images::default(),
+            software: Sources::default(),
             engine_socket: None,
             engine_timeout: 60,
             datapath: DatapathChoice::default(),
@@ -207,7 +218,7 @@ impl Encapsulation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeChoice {
-    /// ofm itself, with the programs of the host.
+    /// ofm itself, with the programs of the host unless [`ClusterSpec::software`] says otherwise.
     #[default]
     Native,
     /// Docker, with the programs of images.

@@ -8,6 +8,7 @@ mod gc;
 mod ls;
 mod plan;
 mod selection;
+mod software;
 mod start;
 mod status;
 mod stop;
@@ -95,7 +96,7 @@ impl Cli {
             Command::Plan(plan) => plan.run(global).await,
             Command::Build(build) => build.run(global).await,
             Command::Gc(gc) => gc.run(global).await,
-            Command::Doctor(doctor) => doctor.run(global),
+            Command::Doctor(doctor) => doctor.run(global).await,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::process::{Process, wait_for_end};
 use crate::pty::Pty;
 
 /// The search path of a node's programs, as ovn-ctl sets it.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where a program's standard streams lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,18 @@ impl Command {
     #[must_use]
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.envs.push((key.into(), value.into()));
+        self
+    }
+
+    /// Sets environment variables.
+    #[must_use]
+    pub fn envs<K: Into<OsString>, V: Into<OsString>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let variables = variables.into_iter();
+        self.envs
+            .extend(variables.map(|(key, value)| (key.into(), value.into())));
         self
     }
 
@@ -124,7 +136,7 @@ impl Command {
         command
             .args(&self.args)
             .env_clear()
-            .env("PATH", PATH)
+            .env("PATH", SEARCH_PATH)
             .env("HOME", "/root")
             .env("LC_ALL", "C.UTF-8")
             .envs(self.envs);

@@ -1,6 +1,8 @@
 //! The nodes: their names and addresses, and of what each consists.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use ipnet::IpNet;
 
@@ -120,6 +122,8 @@ impl Plan {
         }
         node.links = vec![uplink, self.link(index, 2, "eth2")];
         let software = &facts.software[&role];
+        node.root = software.root().map(Path::to_owned);
+        node.env = software.environment();
         node.databases = databases::databases(self, spec, named, software);
         node.daemons = daemons::daemons(self, named, software);
         if role.is_chassis() {
@@ -141,6 +145,8 @@ impl Plan {
             dir: node_dir(&self.state_dir, named.name.as_str()),
             links: Vec::new(),
             tap: None,
+            root: None,
+            env: BTreeMap::new(),
             container: None,
             remote: None,
             databases: Vec::new(),
