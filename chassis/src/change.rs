@@ -59,7 +59,10 @@ impl Cluster {
                 let id = state.nodes.get(&name)?;
                 self.runtime.open(plan, (*id).into()).ok()
             };
-            if let Some(node) = known.filter(|node| node.process().is_alive()).or_else(opened) {
+            if let Some(node) = known
+                .filter(|node| node.process().is_alive())
+                .or_else(opened)
+            {
                 let plan = plan.clone();
                 nodes.insert(name, NodeHandle { plan, node });
             }

@@ -17,6 +17,7 @@
 
 mod apply;
 mod builder;
+mod change;
 mod clock;
 mod cluster;
 mod dhcp;

@@ -82,7 +82,15 @@ impl NodeHandle {
         let opened = File::open(folder).map_err(|e| failed(e.into()))?;
         let folder = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
         let name = pidfile.file_stem().unwrap_or_default().to_string_lossy();
-        let socket = find_socket(folder, &name).map_err(|e| failed(e.into()))?;
+        let given = plan
+            .args
+            .iter()
+            .find_map(|arg| arg.strip_prefix("--unixctl="));
+        let given = given.and_then(|path| Path::new(path).file_name());
+        let socket = match given {
+            Some(given) => folder.join(given),
+            None => find_socket(folder, &name).map_err(|e| failed(e.into()))?,
+        };
         Unixctl::connect(socket).await.map_err(|e| failed(e.into()))
     }
 

@@ -76,6 +76,16 @@ impl Runtime {
         }
     }
 
+    /// Removes what does not go by itself with a node, which must be dead.
+    pub(crate) async fn remove_one(&self, node: &NodePlan) -> Result<(), Error> {
+        match (self, &node.container) {
+            (Runtime::Engine(fleet, _), Some(container)) => {
+                Ok(fleet.remove_one(&container.name).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Removes what does not go by itself with the keeper, which must be dead.
     pub(crate) async fn remove(&self) -> Result<(), Error> {
         match self {

@@ -225,7 +225,7 @@ fn dead(plan: &NodePlan) -> NodeStatus {
 }
 
 /// The pid file of a daemon, read where the node's /run is on the host.
-fn pid_of(node: &NodePlan, daemon: &DaemonPlan) -> Option<i32> {
+pub(crate) fn pid_of(node: &NodePlan, daemon: &DaemonPlan) -> Option<i32> {
     let below_run = daemon.pidfile.strip_prefix("/var/run").ok()?;
     let text = std::fs::read_to_string(node.dir.join("run").join(below_run)).ok()?;
     text.trim().parse().ok()

@@ -6,7 +6,7 @@ use ovsdb_client::{Condition, Transaction};
 
 use super::{Change, position};
 use crate::apply;
-use crate::apply::files::Sources;
+use crate::apply::files::Seeds;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, STOP_DEADLINE};
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::event::Phase;
 use crate::host;
 use crate::node::NodeHandle;
 use crate::plan::databases::chassis_rows;
-use crate::plan::{NodePlan, PlanErrors, PlanProblem};
+use crate::plan::{NodePlan, PlanProblem};
 use crate::runtime::engine::image::Pull;
 use crate::spec::ChassisSpec;
 use crate::state;
@@ -33,7 +33,12 @@ impl Cluster {
     /// everything was taken back.
     pub async fn add_chassis(&mut self, spec: ChassisSpec) -> Result<NodeHandle, Error> {
         let mut change = Change::begin(self).await?;
-        let root = self.plan.state_dir.parent().unwrap_or(&self.plan.state_dir).to_owned();
+        let root = self
+            .plan
+            .state_dir
+            .parent()
+            .unwrap_or(&self.plan.state_dir)
+            .to_owned();
         let mut asked = change.state.spec.clone();
         asked.others.push(spec.clone());
         let facts = host::gather(&asked, &root, Pull::Missing(&Clock::deaf().listener)).await?;
@@ -67,7 +72,7 @@ impl Cluster {
         let handle = self.node(plan.name.as_str())?;
         let handles = [&handle];
         apply::links::create(self, &handles, &mut clock).await?;
-        apply::files::write(self, &handles, &Sources::new(), &mut clock).await?;
+        apply::files::write(self, &handles, &Seeds::new(), &mut clock).await?;
         let own = spec.remote.is_none() && !self.plan.zones.is_empty();
         if own {
             self.announce(plan).await?;
@@ -102,14 +107,22 @@ impl Cluster {
     }
 
     async fn dismiss(&mut self, change: &mut Change, name: &str) -> Result<(), Error> {
-        let plan = self.plan.node_named(name).cloned().ok_or_else(|| self.unknown_node(name))?;
+        let plan = self
+            .plan
+            .node_named(name)
+            .cloned()
+            .ok_or_else(|| self.unknown_node(name))?;
         if !plan.role.is_chassis() {
             let problem = PlanProblem {
-                what: format!("it is no chassis and no gateway but a {}", plan.role.as_str()),
+                what: format!(
+                    "it is no chassis and no gateway but a {}",
+                    plan.role.as_str()
+                ),
                 location: format!("node {name}"),
-                hint: "only those can be stopped by themselves; `ofm stop` stops all nodes".to_owned(),
+                hint: "only those can be stopped by themselves; `ofm stop` stops all nodes"
+                    .to_owned(),
             };
-            return Err(PlanErrors { problems: vec![problem] }.into());
+            return Err(Error::Change(problem));
         }
         if let Some(handle) = self.nodes.get(name) {
             leave(handle).await;
@@ -155,7 +168,10 @@ impl Cluster {
 async fn leave(handle: &NodeHandle) {
     let leave = async {
         let controller = handle.unixctl("ovn-controller").await?;
-        controller.exit().await.map_err(|e| Error::in_node(&handle.plan.name, "stopping", e))
+        controller
+            .exit()
+            .await
+            .map_err(|e| Error::in_node(&handle.plan.name, "stopping", e))
     };
     let _at_best: Result<Result<(), Error>, _> = tokio::time::timeout(LEAVE, leave).await;
 }

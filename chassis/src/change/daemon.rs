@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{DaemonPlan, PlanErrors, PlanProblem};
+use crate::plan::{DaemonPlan, PlanProblem};
 
 /// How long a daemon may take to end when it is asked to, before it is killed.
 const END: Duration = Duration::from_secs(10);
@@ -30,7 +30,12 @@ impl Cluster {
     /// [`Error::UnknownNode`]; a problem for a daemon that the node has not; or with what did not work.
     pub async fn restart(&self, node: &str, daemon: &str, wrap: &[String]) -> Result<(), Error> {
         let handle = self.node(node)?;
-        let known: Vec<_> = handle.plan.daemons.iter().map(|d| d.name.as_str()).collect();
+        let known: Vec<_> = handle
+            .plan
+            .daemons
+            .iter()
+            .map(|d| d.name.as_str())
+            .collect();
         let Some(plan) = handle.plan.daemons.iter().find(|plan| plan.name == daemon) else {
             let problem = PlanProblem {
                 what: format!("it has no daemon {daemon}"),
@@ -40,7 +45,7 @@ impl Cluster {
                     known => format!("it has {}", known.join(", ")),
                 },
             };
-            return Err(PlanErrors { problems: vec![problem] }.into());
+            return Err(Error::Change(problem));
         };
         stop(&handle, plan).await?;
         if wrap.is_empty() {
@@ -94,8 +99,16 @@ async fn running(handle: &NodeHandle, daemon: &DaemonPlan) -> std::io::Result<Op
 
 async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> Result<(), Error> {
     let name = &handle.plan.name;
-    let log = daemon.args.iter().find_map(|arg| arg.strip_prefix("--log-file=/var/log/"));
-    let log = handle.plan.dir.join("log").join(log.unwrap_or(&daemon.name)).with_extension("out");
+    let log = daemon
+        .args
+        .iter()
+        .find_map(|arg| arg.strip_prefix("--log-file=/var/log/"));
+    let log = handle
+        .plan
+        .dir
+        .join("log")
+        .join(log.unwrap_or(&daemon.name))
+        .with_extension("out");
     let mut options = File::options();
     let file = options.create(true).append(true).open(&log);
     let file = file.map_err(|e| Error::state("opening", &log, e))?;
@@ -111,7 +124,9 @@ async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> R
     loop {
         // Its own number is known once it has written its pidfile, which it does when it serves.
         let serves = running(handle, daemon).await;
-        if serves.map_err(|e| Error::in_node(name, "looking for it", e))?.is_some()
+        if serves
+            .map_err(|e| Error::in_node(name, "looking for it", e))?
+            .is_some()
             && handle.unixctl(&daemon.name).await.is_ok()
         {
             child.leave();
@@ -121,7 +136,9 @@ async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> R
             let text = std::fs::read_to_string(&log).unwrap_or_default();
             let lines: Vec<_> = text.lines().collect();
             let last = &lines[lines.len().saturating_sub(8)..];
-            last.iter().map(|line| format!("\n  {line}")).collect::<String>()
+            last.iter()
+                .map(|line| format!("\n  {line}"))
+                .collect::<String>()
         };
         match tokio::time::timeout(INTERVAL, child.wait()).await {
             Ok(ended) => {

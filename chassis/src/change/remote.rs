@@ -8,7 +8,7 @@ use crate::apply;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::node::NodeHandle;
-use crate::plan::{PlanErrors, PlanProblem};
+use crate::plan::PlanProblem;
 
 impl Cluster {
     /// Makes gateways and chassis use other southbound databases: those of the names, or all. `remote` is
@@ -21,9 +21,10 @@ impl Cluster {
             let problem = PlanProblem {
                 what: format!("it is no way to a database: {error}"),
                 location: format!("remote {remote:?}"),
-                hint: "write ssl:IP:PORT, tcp:IP:PORT or unix:PATH; several separated by commas".into(),
+                hint: "write ssl:IP:PORT, tcp:IP:PORT or unix:PATH; several separated by commas"
+                    .into(),
             };
-            return Err(PlanErrors { problems: vec![problem] }.into());
+            return Err(Error::Change(problem));
         }
         let mut change = Change::begin(self).await?;
         let mut chassis = Vec::new();
@@ -36,11 +37,14 @@ impl Cluster {
         }
         if let Some(other) = chassis.iter().find(|handle| !handle.plan.role.is_chassis()) {
             let problem = PlanProblem {
-                what: format!("a {} has no southbound database to use", other.plan.role.as_str()),
+                what: format!(
+                    "a {} has no southbound database to use",
+                    other.plan.role.as_str()
+                ),
                 location: format!("node {}", other.plan.name),
                 hint: "name gateways and chassis".into(),
             };
-            return Err(PlanErrors { problems: vec![problem] }.into());
+            return Err(Error::Change(problem));
         }
         let all = chassis.iter();
         apply::for_all(all, |handle| set(handle, remote)).await?;
