@@ -4,6 +4,7 @@
 mod crash;
 mod engines;
 mod images;
+mod matrix;
 mod refusals;
 mod traffic;
 
@@ -166,6 +167,18 @@ fn main() {
         for &runtime in runtimes {
             let run = move || test(&Place::new(runtime)?);
             trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
+        }
+    }
+    for combination in matrix::Combination::all() {
+        let runtimes = if combination.is_extreme() {
+            MAIN
+        } else {
+            &[Runtime::Native]
+        };
+        for &runtime in runtimes {
+            let name = format!("{runtime}::all_is_connected_with_{combination}");
+            let run = move || matrix::connected(&Place::new(runtime)?, combination);
+            trials.push(trial(name, runtime, &[], run));
         }
     }
     // These do something to their engine, so each has one of its own.
