@@ -6,6 +6,7 @@ mod engines;
 mod images;
 mod matrix;
 mod refusals;
+mod rows;
 mod traffic;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -23,7 +24,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The tests wait for daemons more than they compute.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let tests: [(&str, &[Runtime], &[&str], Test); 27] = [
+    let tests: [(&str, &[Runtime], &[&str], Test); 28] = [
         (
             "vms_on_two_chassis_reach_each_other",
             &Runtime::ALL,
@@ -54,6 +55,12 @@ fn main() {
             &Runtime::ALL,
             &["strace"],
             traffic::executed,
+        ),
+        (
+            "the_databases_hold_the_demo_row_by_row",
+            MAIN,
+            &[],
+            rows::all,
         ),
         (
             "a_killed_start_leaves_nothing",

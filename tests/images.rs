@@ -118,8 +118,6 @@ pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
         ("ovn-chassis-1", "chassis"),
         ("ovn-chassis-2", "chassis"),
         ("ovn-gw-1", "gateway"),
-        ("ovnfake-ext1", "chassis"),
-        ("ovnfake-int1", "chassis"),
     ];
     let expected = expected.map(|(node, role)| (node.to_owned(), name(role)));
     assert_eq!(images, expected);

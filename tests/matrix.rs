@@ -1,6 +1,6 @@
 //! Clusters of every kind of database and number of zones: all that the demo connects is connected.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -16,6 +16,7 @@ use ovsdb_client::unixctl::{MemberStatus, Role as RaftRole, Unixctl};
 
 use crate::block_on;
 use crate::crash::GRACE_AT_ENGINE;
+use crate::rows::external_ids;
 
 /// A way in which the databases of a cluster can be reached.
 #[derive(Debug, Clone, Copy)]
@@ -91,25 +92,34 @@ pub(crate) fn connected(place: &Place, combination: Combination) -> Result<(), F
                 led(&cluster, zone).await?;
             }
         }
-        let from_vms = status.vms.iter().map(|vm| async {
-            let targets = targets(&status, combination.zones, &vm.name);
-            let vm = cluster.vm(&vm.name)?;
-            for target in targets {
-                vm.ping(target).await?;
-            }
-            Ok::<_, Failed>(())
-        });
-        try_join_all(from_vms).await?;
-        for zone in 1..=combination.zones {
-            let outside = cluster.node(&format!("ovnfake-ext{zone}"))?;
-            for floating in ["172.16.{n}.110", "172.16.{n}.120", "300{n}::c", "300{n}::d"] {
-                outside.ping(address(floating, zone)?).await?;
-            }
-        }
+        reach(&cluster).await?;
         cluster.stop().await?;
         Ok::<_, Failed>(())
     })??;
     wait_until_gone(place, GRACE_AT_ENGINE)?;
+    Ok(())
+}
+
+/// Pings all that the demo connects: from each VM its router, all other VMs and the host outside, and from the hosts
+/// outside the VMs' floating addresses.
+pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
+    let status = cluster.status().await?;
+    let zones = cluster.plan().zones.len() as u32;
+    let from_vms = status.vms.iter().map(|vm| async {
+        let targets = targets(&status, zones, &vm.name);
+        let vm = cluster.vm(&vm.name)?;
+        for target in targets {
+            vm.ping(target).await?;
+        }
+        Ok::<_, Failed>(())
+    });
+    try_join_all(from_vms).await?;
+    for zone in 1..=zones {
+        let outside = cluster.node(&format!("ovnfake-ext{zone}"))?;
+        for floating in ["172.16.{n}.110", "172.16.{n}.120", "300{n}::c", "300{n}::d"] {
+            outside.ping(address(floating, zone)?).await?;
+        }
+    }
     Ok(())
 }
 
@@ -184,22 +194,6 @@ async fn remotes(cluster: &Cluster, zone: u32, of: Combination) -> Result<(), Fa
         assert_eq!(ids["ovn-remote"], servers.join(","), "{}", node.name);
     }
     Ok(())
-}
-
-/// What the Open vSwitch of a node has in its own `external_ids`.
-pub(crate) async fn external_ids(
-    cluster: &Cluster,
-    node: &str,
-) -> Result<BTreeMap<String, String>, Failed> {
-    let client = cluster.node(node)?.ovs().await?;
-    let table = MonitorTable::new("Open_vSwitch").columns(["external_ids"]);
-    let monitor = client.monitor("Open_vSwitch", &[table]).await?;
-    let rows = monitor.snapshot();
-    let (_, row) = rows.rows("Open_vSwitch").next().ok_or("no row")?;
-    let ids = row.get("external_ids").into_iter();
-    let text = |atom: &ovsdb_client::value::Atom| atom.as_str().unwrap_or_default().to_owned();
-    let ids = ids.flat_map(|ids| ids.map_iter());
-    Ok(ids.map(|(key, value)| (text(key), text(value))).collect())
 }
 
 /// Each database of a zone has three servers that agree on one leader.
