@@ -129,8 +129,8 @@ async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> R
             .is_some()
             && handle.unixctl(&daemon.name).await.is_ok()
         {
-            child.leave();
-            return Ok(());
+            let left = child.leave();
+            return left.map_err(|e| Error::in_node(name, "leaving it", e));
         }
         let said = || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
