@@ -59,6 +59,12 @@ fn main() {
             changes::commands,
         ),
         (
+            "chassis_join_the_databases_of_others",
+            &[Runtime::Native],
+            &["ip", "ping", "ovs-vsctl"],
+            changes::joined,
+        ),
+        (
             "daemons_are_started_again",
             MAIN,
             &["killall"],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ofm_netns::{create_tap, set_tx_checksum};
+use ofm_netns::{Namespaces, Process, create_tap, set_tx_checksum};
 use ofm_underlay::{Batch, LOOPBACK, Netlink, VethEnd};
 
 use super::for_each;
@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{LinkPlan, VmPlan};
+use crate::plan::{LinkPlan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -21,7 +21,27 @@ pub(crate) async fn bridges(cluster: &Cluster) -> Result<(), Error> {
     for bridge in &cluster.plan().bridges {
         batch.bridge(&bridge.name, bridge.index);
     }
+    let Some(uplink) = &cluster.plan().uplink else {
+        return apply_in_underlay(cluster, batch).await;
+    };
+    move_in(cluster, uplink).await?;
+    batch.join(uplink, UNDERLAY_BRIDGE);
     apply_in_underlay(cluster, batch).await
+}
+
+/// Moves an interface of the host to the underlay. At the cluster's end the kernel gives a physical one back.
+async fn move_in(cluster: &Cluster, uplink: &str) -> Result<(), Error> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(cluster.name(), format!("taking in {uplink}"), e)
+    };
+    let here = Process::current().map_err(|e| failed(e.into()))?;
+    let here = Namespaces::network_of(&here);
+    let underlay = cluster.keeper().underlay().network_fd()?;
+    let mut batch = Batch::new();
+    batch.move_to(uplink, UPLINK, std::os::fd::AsFd::as_fd(&underlay));
+    let netlink = Netlink::open(&here).map_err(|e| failed(e.into()))?;
+    let moved = netlink.apply(batch, DEADLINE).await;
+    moved.map_err(|e| failed(e.into()))
 }
 
 pub(crate) async fn create(

@@ -166,6 +166,9 @@ struct UnderlayArgs {
     /// MTU of the underlay in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1500)]
     mtu: u32,
+    /// Interface of this machine that joins the underlay while the cluster runs; a virtual one goes with it
+    #[arg(long, value_name = "INTERFACE")]
+    uplink: Option<String>,
     /// How packets between chassis are encapsulated
     #[arg(long, value_enum, default_value_t = EncapsulationArg::Geneve)]
     encap: EncapsulationArg,
@@ -334,6 +337,7 @@ impl Selection {
             underlay: underlay.subnet()?,
             first_address: underlay.first_address,
             mtu: underlay.mtu,
+            uplink: underlay.uplink.clone(),
             encapsulation: match underlay.encap {
                 EncapsulationArg::Geneve => Encapsulation::Geneve,
                 EncapsulationArg::Vxlan => Encapsulation::Vxlan,
