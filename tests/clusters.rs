@@ -238,10 +238,10 @@ fn main() {
         }
     }
     for combination in matrix::Combination::all() {
-        let runtimes = if combination.is_extreme() {
-            MAIN
-        } else {
-            &[Runtime::Native]
+        let runtimes = match (combination.is_extreme(), combination.relays) {
+            (false, _) => &[Runtime::Native][..],
+            (true, 0) => MAIN,
+            (true, _) => &Runtime::ALL,
         };
         for &runtime in runtimes {
             let name = format!("{runtime}::all_is_connected_with_{combination}");
