@@ -1,5 +1,6 @@
 //! Phase `links`: the underlay's bridges, every node's links with their addresses, and the VMs' namespaces.
 
+use std::io;
 use std::time::Duration;
 
 use ofm_netns::{Namespaces, Process, create_tap, set_tx_checksum};
@@ -108,9 +109,15 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
         .filter(|link| !link.checksum_offload)
         .map(|link| link.node_name.clone())
         .collect();
+    let links = handle.plan.links.iter().flat_map(|link| &link.addresses);
+    let mut addresses = links.chain(tap.as_ref().map(|tap| &tap.address));
+    let has_ipv6 = addresses.any(|address| address.addr().is_ipv6());
     let namespaces = handle.node.namespaces();
     blocking(move || {
         namespaces.run(|| {
+            if has_ipv6 {
+                enable_ipv6()?;
+            }
             for link in &unloaded {
                 set_tx_checksum(link, false)?;
             }
@@ -151,6 +158,18 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
     Ok(())
 }
 
+/// Lets all links of the calling thread's network namespace have IPv6 addresses. Docker forbids it in containers that it
+/// joins to no IPv6 network.
+fn enable_ipv6() -> io::Result<()> {
+    for links in ["all", "default"] {
+        let path = format!("/proc/sys/net/ipv6/conf/{links}/disable_ipv6");
+        if std::fs::read_to_string(&path)?.trim() != "0" {
+            std::fs::write(&path, "0")?;
+        }
+    }
+    Ok(())
+}
+
 /// A VM: a network namespace inside the node, with one end of a veth pair; the other end becomes a port of br-int.
 async fn vm(handle: &NodeHandle, plan: &VmPlan, outside: &Netlink) -> Result<(), Error> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
@@ -168,7 +187,7 @@ async fn vm(handle: &NodeHandle, plan: &VmPlan, outside: &Netlink) -> Result<(),
                 let path = format!("/proc/sys/net/ipv6/conf/{link}/accept_dad");
                 std::fs::write(path, "0")?;
             }
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         })?
         .map_err(|e| failed(e.into()))?;
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use ipnet::IpNet;
 use ofm::name::ClusterName;
 use ofm::spec::{
@@ -54,6 +54,7 @@ struct SizeArgs {
         env = "CREATE_FAKE_VMS",
         default_value = "yes",
         overrides_with = "no_fake_vms",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     fake_vms: bool,
@@ -96,6 +97,7 @@ struct DatabaseArgs {
         value_name = "yes|no",
         env = "OVN_DB_CLUSTER",
         default_value = "no",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     db_cluster: bool,
@@ -115,6 +117,7 @@ struct DatabaseArgs {
         env = "ENABLE_SSL",
         default_value = "yes",
         overrides_with = "no_tls",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     tls: bool,
@@ -131,6 +134,7 @@ struct DatabaseArgs {
         env = "OVN_START_IC_DBS",
         default_value = "yes",
         overrides_with = "no_ic",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     ic: bool,
@@ -189,6 +193,7 @@ struct ChassisArgs {
         num_args = 0..=1,
         default_missing_value = "yes",
         require_equals = true,
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     monitor_all: bool,
