@@ -82,6 +82,25 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
         for daemon in ["ovsdb-server-nb(dead)", "ovsdb-server-sb(dead)"] {
             assert!(line.contains(daemon), "{line}");
         }
+
+        for daemon in ["ovsdb-server-nb", "ovsdb-server-sb"] {
+            place.run(&["restart", name.as_str(), daemon])?;
+        }
+        // It serves, as a member, what it has missed.
+        let back = client(&leader, "ovnnb_db").await?;
+        let table = MonitorTable::new("Logical_Switch").columns(["name"]);
+        let monitor = back.monitor("OVN_Northbound", &[table]).await?;
+        let caught_up = |rows: &Snapshot| {
+            let mut rows = rows.rows("Logical_Switch");
+            rows.any(|(_, row)| row.str("name") == Some("late"))
+                .then_some(())
+        };
+        monitor
+            .wait_until(Instant::now() + PATIENCE, caught_up)
+            .await?;
+        let status = cluster.status().await?;
+        assert!(status.ready, "{status:#?}");
+        vm.ping(peer).await?;
         cluster.stop().await?;
         Ok::<_, Failed>(())
     })?
