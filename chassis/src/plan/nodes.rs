@@ -58,6 +58,12 @@ pub(super) fn raw_names(spec: &ClusterSpec) -> impl Iterator<Item = (Role, u32, 
     centrals.chain(gateways).chain(relays).chain(chassis)
 }
 
+/// The zones and names of the gateways and chassis.
+pub(crate) fn chassis_names(spec: &ClusterSpec) -> impl Iterator<Item = (u32, String)> {
+    let chassis = raw_names(spec).filter(|(role, ..)| role.is_chassis());
+    chassis.map(|(_, zone, _, name)| (zone, name))
+}
+
 /// The nodes of a spec that was checked.
 pub(super) fn names(spec: &ClusterSpec) -> Vec<NamedNode> {
     let hosts = Hosts::of(spec.underlay);
