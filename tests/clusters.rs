@@ -6,6 +6,7 @@ mod engines;
 mod images;
 mod refusals;
 mod traffic;
+mod versions;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use ofm_tests::{EngineKind, Place, Runtime, missing, stop_shared_engines};
@@ -22,7 +23,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The tests wait for daemons more than they compute.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let tests: [(&str, &[Runtime], &[&str], Test); 27] = [
+    let tests: [(&str, &[Runtime], &[&str], Test); 32] = [
         (
             "vms_on_two_chassis_reach_each_other",
             &Runtime::ALL,
@@ -74,6 +75,26 @@ fn main() {
             &[Runtime::Native],
             &["unshare"],
             refusals::no_daemon,
+        ),
+        ("doctor_says_what_is_there", MAIN, &[], refusals::doctor),
+        (
+            "a_prefix_and_a_build_tree_are_used",
+            &[Runtime::Native],
+            &[],
+            versions::paths,
+        ),
+        ("unusable_software_is_refused", MAIN, &[], versions::refused),
+        (
+            "a_central_of_another_release_serves",
+            &[Runtime::Native],
+            &["mmdebstrap"],
+            versions::other_central,
+        ),
+        (
+            "chassis_of_another_release_serve",
+            &[Runtime::Native],
+            &["mmdebstrap"],
+            versions::other_chassis,
         ),
         (
             "gc_removes_what_a_killed_start_left",

@@ -1,4 +1,4 @@
-//! The root file system that the tests' images are made of.
+//! Root file systems: what the tests' images are made of, and another release than the host's.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,6 +10,8 @@ use rustix::fs::FlockOperation;
 
 /// The release whose packages are installed where the host's own are not Debian's or Ubuntu's.
 const SUITE: &str = "bookworm";
+/// A later release, and an earlier one for hosts of that release.
+const OTHERS: [&str; 2] = ["trixie", "bookworm"];
 /// Where Debian and Ubuntu keep their own sources. Those of others, which may be there too, are not needed.
 const SOURCES: [&str; 3] = [
     "/etc/apt/sources.list",
@@ -27,6 +29,36 @@ const SOURCES: [&str; 3] = [
 pub fn rootfs(packages: &[&str]) -> io::Result<PathBuf> {
     let of_host = host_suite();
     let suite = of_host.as_deref().unwrap_or(SUITE);
+    made_once(suite, packages, "tar", |packages, tar| {
+        bootstrap(suite, of_host.is_some(), packages, tar)
+    })
+}
+
+/// A folder with the root file system of another release of Debian than the host's, which has these packages. It is made
+/// like [`rootfs`], in about a minute.
+///
+/// # Errors
+/// As [`rootfs`].
+pub fn other_release(packages: &[&str]) -> io::Result<PathBuf> {
+    let of_host = host_suite();
+    let mut others = OTHERS.into_iter();
+    let other = others.find(|suite| of_host.as_deref() != Some(suite));
+    let suite = other.unwrap_or(SUITE);
+    made_once(suite, packages, "root", |packages, folder| {
+        if folder.exists() {
+            std::fs::remove_dir_all(folder)?;
+        }
+        bootstrap(suite, false, packages, folder)
+    })
+}
+
+/// Has something made of packages unless that was done before, in the target folder.
+fn made_once(
+    suite: &str,
+    packages: &[&str],
+    kind: &str,
+    make: impl FnOnce(&[&str], &Path) -> io::Result<()>,
+) -> io::Result<PathBuf> {
     let mut packages = packages.to_vec();
     packages.sort_unstable();
     packages.dedup();
@@ -35,23 +67,24 @@ pub fn rootfs(packages: &[&str]) -> io::Result<PathBuf> {
     let test = std::env::current_exe()?;
     // target/debug/deps/TEST
     let folder = test.ancestors().nth(3).ok_or(io::ErrorKind::NotFound)?;
-    let path = folder.join(format!("ofm-test-rootfs-{:016x}.tar", hasher.finish()));
+    let path = folder.join(format!("ofm-test-rootfs-{:016x}.{kind}", hasher.finish()));
 
     let lock = File::create(path.with_extension("lock"))?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
     if !path.exists() {
-        let unfinished = path.with_extension("new.tar");
-        bootstrap(suite, of_host.is_some(), &packages, &unfinished)?;
+        let unfinished = path.with_extension(format!("new.{kind}"));
+        make(&packages, &unfinished)?;
         std::fs::rename(unfinished, &path)?;
     }
     Ok(path)
 }
 
-fn bootstrap(suite: &str, is_hosts: bool, packages: &[&str], tar: &Path) -> io::Result<()> {
+/// Makes an archive of a path that ends in `.tar`, else a folder.
+fn bootstrap(suite: &str, is_hosts: bool, packages: &[&str], target: &Path) -> io::Result<()> {
     let mut command = crate::program(Path::new("mmdebstrap"));
-    command.args(["--variant=minbase", "--format=tar"]);
+    command.arg("--variant=minbase");
     command.arg(format!("--include={}", packages.join(",")));
-    command.arg(suite).arg(tar);
+    command.arg(suite).arg(target);
     if is_hosts {
         // Otherwise mmdebstrap takes the distribution's own, and of Ubuntu not the component that has OVN.
         command.args(SOURCES.iter().filter(|file| Path::new(file).exists()));

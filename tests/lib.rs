@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub use engine::{Engine, EngineKind, EngineOptions};
-pub use image::rootfs;
+pub use image::{other_release, rootfs};
 pub use place::{
     IMAGE, Place, Runtime, build, build_command, containers, shared_engine, stop_shared_engines,
 };

@@ -29,6 +29,15 @@ async fn for_each<T, R, F: Future<Output = Result<R, Error>>>(
     for_each_at_once(width(), clock, phase, items, f).await
 }
 
+/// Does the same for many nodes, some at a time. The first error ends it.
+pub(crate) async fn for_all<T, F: Future<Output = Result<(), Error>>>(
+    items: impl ExactSizeIterator<Item = T>,
+    f: impl Fn(T) -> F,
+) -> Result<(), Error> {
+    for_each(&Clock::deaf(), Phase::Ready, items, f).await?;
+    Ok(())
+}
+
 /// As [`for_each`], `width` at a time.
 async fn for_each_at_once<T, R, F: Future<Output = Result<R, Error>>>(
     width: usize,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use ofm_netns::Keeper;
 
-use crate::apply::files::Sources;
+use crate::apply::files::Seeds;
 use crate::clock::{Clock, Listener};
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::name::ClusterName;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::runtime::engine::image::Pull;
+use crate::software::Sources;
 use crate::spec::{ClusterSpec, DatabaseMode, DatapathChoice, Images, RuntimeChoice, Workload};
 use crate::state::{self, State, StateDir};
 use crate::topology::Topology;
@@ -103,6 +104,33 @@ impl Builder {
         self
     }
 
+    /// Where Open vSwitch and OVN come from; the host unless told otherwise.
+    #[must_use]
+    pub fn software(mut self, sources: Sources) -> Self {
+        self.spec.software = sources;
+        self
+    }
+
+    /// Open vSwitch of all nodes: an installation's prefix, a build tree, or a root file system, which OVN comes from too.
+    #[must_use]
+    pub fn ovs(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        for source in self.spec.software.each_mut() {
+            source.ovs = Some(path.clone());
+        }
+        self
+    }
+
+    /// OVN of all nodes: an installation's prefix, a build tree, or a root file system, which Open vSwitch comes from too.
+    #[must_use]
+    pub fn ovn(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        for source in self.spec.software.each_mut() {
+            source.ovn = Some(path.clone());
+        }
+        self
+    }
+
     /// The images of containers; the one that `ofm build` makes unless told otherwise.
     #[must_use]
     pub fn images(mut self, images: Images) -> Self {
@@ -171,7 +199,7 @@ impl Builder {
         }
         let facts = host::gather(&self.spec, &root, Pull::Missing(&clock.listener)).await?;
         let plan = Plan::new(&self.spec, &facts)?;
-        let sources = apply::files::sources(&plan)?;
+        let seeds = apply::files::seeds(&plan)?;
         let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
         let mut record = State {
             spec: self.spec.clone(),
@@ -219,7 +247,7 @@ impl Builder {
             started: false,
             tied: Some(dir),
         };
-        match bring_up(&mut cluster, &mut record, &sources, clock, began).await {
+        match bring_up(&mut cluster, &mut record, &seeds, clock, began).await {
             Ok(()) => Ok(cluster),
             Err(error) => Err(match cluster.take_down().await {
                 Ok(()) => error,
@@ -236,7 +264,7 @@ impl Builder {
 async fn bring_up(
     cluster: &mut Cluster,
     record: &mut State,
-    sources: &Sources,
+    seeds: &Seeds,
     mut clock: Clock,
     began: Instant,
 ) -> Result<(), Error> {
@@ -255,7 +283,7 @@ async fn bring_up(
     let handles: Vec<_> = cluster.nodes.values().collect();
     apply::links::bridges(cluster).await?;
     apply::links::create(cluster, &handles, &mut clock).await?;
-    apply::files::write(cluster, &handles, sources, &mut clock).await?;
+    apply::files::write(cluster, &handles, seeds, &mut clock).await?;
     apply::daemons::start(cluster, &handles, &mut clock).await?;
     let leases = apply::ready::wait(cluster, &mut clock).await?;
 

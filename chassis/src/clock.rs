@@ -27,8 +27,8 @@ impl Clock {
         }
     }
 
-    /// A clock whose progress nobody hears of.
-    pub(crate) fn silent(&self) -> Self {
+    /// A clock that nobody hears.
+    pub(crate) fn deaf() -> Self {
         Self::new(Arc::new(|_| {}))
     }
 

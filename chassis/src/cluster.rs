@@ -107,12 +107,16 @@ impl Cluster {
     /// # Errors
     /// [`Error::UnknownNode`].
     pub fn node(&self, name: &str) -> Result<NodeHandle, Error> {
-        let unknown = || Error::UnknownNode {
+        let node = self.nodes.get(name).cloned();
+        node.ok_or_else(|| self.unknown_node(name))
+    }
+
+    pub(crate) fn unknown_node(&self, name: &str) -> Error {
+        Error::UnknownNode {
             cluster: self.name().to_string(),
             name: name.to_owned(),
             known: self.plan.nodes.iter().map(|n| n.name.to_string()).collect(),
-        };
-        self.nodes.get(name).cloned().ok_or_else(unknown)
+        }
     }
 
     /// A fake VM.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::event::Phase;
 use crate::image::BuildError;
-use crate::plan::PlanErrors;
+use crate::plan::{PlanErrors, PlanProblem};
 use crate::runtime::EngineError;
 
 /// An error of a cluster. [`Error::hint`] says what to do about it, where that is known.
@@ -18,6 +18,9 @@ pub enum Error {
     /// What was asked for cannot be.
     #[error(transparent)]
     Plan(#[from] PlanErrors),
+    /// A change of a running cluster cannot be.
+    #[error("{}: {}", .0.location, .0.what)]
+    Change(PlanProblem),
     /// A database that was brought along cannot be used.
     #[error("{what}")]
     Source {
@@ -163,8 +166,8 @@ impl Error {
         match self {
             Error::NotRoot => Some("run it with sudo, or as root in a container".into()),
             Error::Missing(_) => Some(
-                "install Open vSwitch and OVN: openvswitch-switch, ovn-central and ovn-host on Debian and Ubuntu; \
-                 openvswitch, ovn-central and ovn-host on Fedora"
+                "install Open vSwitch and OVN: openvswitch-switch, ovn-central, ovn-host, ovn-ic and ovn-ic-db on Debian and Ubuntu; \
+                 openvswitch, ovn-central and ovn-host on Fedora; or name paths to them (--ovs, --ovn)"
                     .into(),
             ),
             Error::Running { name } => Some(format!(
@@ -175,6 +178,7 @@ impl Error {
                 Some(format!("there are {}", known.join(", ")))
             }
             Error::Engine(error) => error.hint(),
+            Error::Change(problem) => Some(problem.hint.clone()),
             Error::Source { hint, .. } => Some(hint.clone()),
             Error::TakingBack { first, then } => first.hint().or_else(|| then.hint()),
             _ => None,

@@ -31,6 +31,7 @@ mod resolve;
 mod schema;
 mod source;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -38,10 +39,13 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::ClusterName;
+use crate::name::{ClusterName, NodeName};
 use crate::spec::{DatabaseMode, DatapathChoice, Encapsulation, RuntimeChoice};
 
-pub use items::{Dhcp, GatewayChassis, Images, Names, Nat, Port, Router, RouterPort, Switch, Vm};
+pub use items::{
+    Dhcp, GatewayChassis, Images, NamedChassis, Names, Nat, Port, Router, RouterPort, Software,
+    SoftwarePaths, Switch, Vm,
+};
 pub use problem::{LabError, LabProblem, LabProblems, Place};
 use source::Source;
 
@@ -79,16 +83,28 @@ pub struct Lab {
     pub rbac: Option<bool>,
     /// Whether the zones are interconnected, by ovn-ic in each and databases at the first. Default: true.
     pub interconnection: Option<bool>,
-    /// A file with the northbound database that each zone begins with, relative to this file.
+    /// The southbound databases of somebody else that all chassis use, as `tcp:IP:PORT`, several separated by commas. Then
+    /// `zones`, `relays`, `interconnection` and `demo` are nothing unless they are said. Default: none.
+    pub remote: Option<String>,
+    /// Numbered gateways and chassis that are left out, by name. Default: none.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(with = "BTreeSet<String>")]
+    pub absent: BTreeSet<NodeName>,
+    /// A file with the northbound database that each zone begins with, relative to the file.
     pub nb_db: Option<PathBuf>,
-    /// A file with the southbound database that each zone begins with, relative to this file.
+    /// A file with the southbound database that each zone begins with, relative to the file.
     pub sb_db: Option<PathBuf>,
-    /// Folder of this machine that all nodes show as /data, relative to this file. Default: one of the cluster's own.
+    /// Folder of this machine that all nodes show as /data, relative to the file. Default: one of the cluster's own.
     pub data: Option<PathBuf>,
     /// What provides the nodes. Default: `native`.
     pub runtime: Option<RuntimeChoice>,
     /// Image of all nodes, where a container engine provides them. Default: the one that `ofm build` makes.
     pub image: Option<String>,
+    /// Open vSwitch of all nodes, where ofm itself provides them: an installation's prefix, a build tree, or a root file
+    /// system, relative to the file. Default: this machine's.
+    pub ovs: Option<PathBuf>,
+    /// OVN of all nodes, likewise. Default: this machine's.
+    pub ovn: Option<PathBuf>,
     /// The Unix socket of the container engine. Default: found by the environment and in the usual places.
     pub engine_socket: Option<PathBuf>,
     /// Seconds that a container engine may take to answer a request. Default: 60.
@@ -119,6 +135,11 @@ pub struct Lab {
     pub names: Names,
     /// Images of single roles, before the one for all.
     pub images: Images,
+    /// Open vSwitch and OVN of single roles, before those for all.
+    pub software: Software,
+    /// Gateways and chassis besides the numbered ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub named_chassis: Vec<NamedChassis>,
     /// The logical switches.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub switch: Vec<Switch>,
@@ -171,8 +192,12 @@ impl Lab {
             &mut self.sb_db,
             &mut self.data,
             &mut self.engine_socket,
+            &mut self.ovs,
+            &mut self.ovn,
         ];
-        for path in paths.into_iter().flatten() {
+        let roles = self.software.each_mut().into_iter();
+        let sources = roles.flat_map(|source| [&mut source.ovs, &mut source.ovn]);
+        for path in paths.into_iter().chain(sources).flatten() {
             *path = folder.join(&path);
         }
         self
@@ -180,8 +205,8 @@ impl Lab {
 
     /// Takes from another one what this one does not say.
     ///
-    /// The demo, switches, routers and VMs are taken together or not at all. Where this one names an image for all nodes,
-    /// the other one's images of single roles are not taken.
+    /// The demo, switches, routers and VMs are taken together or not at all. Where this one has an image for all nodes, or
+    /// software for all, the other one's for single roles is not taken.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         let own = self.demo.is_some() || self.has_topology();
@@ -201,6 +226,11 @@ impl Lab {
         } else {
             self.images.or(other.images)
         };
+        let mut software = other.software;
+        for source in software.each_mut() {
+            source.ovs.take_if(|_| self.ovs.is_some());
+            source.ovn.take_if(|_| self.ovn.is_some());
+        }
         Self {
             name: self.name.or(other.name),
             zones: self.zones.or(other.zones),
@@ -211,11 +241,17 @@ impl Lab {
             tls: self.tls.or(other.tls),
             rbac: self.rbac.or(other.rbac),
             interconnection: self.interconnection.or(other.interconnection),
+            remote: self.remote.or(other.remote),
+            absent: or_else(self.absent, other.absent, BTreeSet::is_empty),
+            named_chassis: or_else(self.named_chassis, other.named_chassis, Vec::is_empty),
             nb_db: self.nb_db.or(other.nb_db),
             sb_db: self.sb_db.or(other.sb_db),
             data: self.data.or(other.data),
             runtime: self.runtime.or(other.runtime),
             image: self.image.or(other.image),
+            ovs: self.ovs.or(other.ovs),
+            ovn: self.ovn.or(other.ovn),
+            software: self.software.or(software),
             engine_socket: self.engine_socket.or(other.engine_socket),
             engine_timeout: self.engine_timeout.or(other.engine_timeout),
             datapath: self.datapath.or(other.datapath),
@@ -242,6 +278,10 @@ impl Lab {
     fn has_topology(&self) -> bool {
         !(self.switch.is_empty() && self.router.is_empty() && self.vm.is_empty())
     }
+}
+
+fn or_else<T>(own: T, other: T, is_empty: impl Fn(&T) -> bool) -> T {
+    if is_empty(&own) { other } else { own }
 }
 
 #[cfg(test)]

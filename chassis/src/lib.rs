@@ -17,6 +17,7 @@
 
 mod apply;
 mod builder;
+mod change;
 mod clock;
 mod cluster;
 mod dhcp;
@@ -46,7 +47,7 @@ pub use error::Error;
 pub use event::{Event, Phase};
 pub use lab::Lab;
 pub use node::NodeHandle;
-pub use software::Software;
+pub use software::{Software, Source, Sources};
 pub use spec::ClusterSpec;
 pub use topology::Topology;
 pub use vm::Vm;

@@ -1,9 +1,13 @@
 //! A handle on a running node.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use ofm_netns::{Command, Node, Output};
 use ovsdb_client::Client;
+use ovsdb_client::unixctl::{Unixctl, find_socket};
 
 use crate::error::Error;
 use crate::plan::NodePlan;
@@ -31,7 +35,7 @@ impl NodeHandle {
 
     /// A program to be run in it.
     pub fn command(&self, program: impl Into<OsString>) -> Command {
-        self.node.command(program)
+        self.node.command(program).envs(&self.plan.env)
     }
 
     /// Runs a program in it, with nothing on standard input, and returns what it wrote and how it ended.
@@ -55,6 +59,39 @@ impl NodeHandle {
     /// When there is none, as on a central, or it does not answer.
     pub async fn ovs(&self) -> Result<Client, Error> {
         self.connect("openvswitch/db.sock").await
+    }
+
+    /// The control socket of one of its daemons, on which it takes what `ovs-appctl` sends.
+    ///
+    /// # Errors
+    /// When it has no such daemon, or that does not run.
+    pub async fn unixctl(&self, daemon: &str) -> Result<Unixctl, Error> {
+        let action = || format!("connecting to the control socket of {daemon}");
+        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+            Error::in_node(&self.plan.name, action(), e)
+        };
+        let plan = self.plan.daemons.iter().find(|plan| plan.name == daemon);
+        let plan = plan.ok_or_else(|| failed("it has none of that name".into()))?;
+        let below_run = plan
+            .pidfile
+            .strip_prefix("/var/run")
+            .unwrap_or(&plan.pidfile);
+        let pidfile = self.plan.dir.join("run").join(below_run);
+        let folder = pidfile.parent().unwrap_or(Path::new("/"));
+        // Below a descriptor, because the whole path may be longer than that of a socket may be (unix(7)).
+        let opened = File::open(folder).map_err(|e| failed(e.into()))?;
+        let folder = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+        let name = pidfile.file_stem().unwrap_or_default().to_string_lossy();
+        let given = plan
+            .args
+            .iter()
+            .find_map(|arg| arg.strip_prefix("--unixctl="));
+        let given = given.and_then(|path| Path::new(path).file_name());
+        let socket = match given {
+            Some(given) => folder.join(given),
+            None => find_socket(folder, &name).map_err(|e| failed(e.into()))?,
+        };
+        Unixctl::connect(socket).await.map_err(|e| failed(e.into()))
     }
 
     /// Connects to a socket below the node's /run.

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::{ClusterName, MacAddr, NodeName};
 use crate::software::Software;
 use crate::spec::{ClusterSpec, DatabaseMode, Encapsulation};
+use addresses::Hosts;
 
 pub use container::{ContainerPlan, EngineFacts, EnginePlan, RuntimePlan};
 pub use databases::{DatabasePlan, RaftPlan, nb_rows, sb_rows};
@@ -76,8 +77,12 @@ pub struct Plan {
     pub bridges: Vec<BridgePlan>,
     /// The availability zones.
     pub zones: Vec<ZonePlan>,
-    /// The nodes: centrals, gateways, relays, chassis, hosts.
+    /// The nodes: centrals, gateways, relays, chassis, hosts, and chassis that came later.
     pub nodes: Vec<NodePlan>,
+    /// The index of the next node. None is given twice.
+    pub next_index: u32,
+    /// The address of the next node in the underlay. None is given twice.
+    pub next_address: IpAddr,
 }
 
 /// The interconnection of the zones.
@@ -179,6 +184,10 @@ pub struct NodePlan {
     pub links: Vec<LinkPlan>,
     /// The interface with its address, where the link has none.
     pub tap: Option<TapPlan>,
+    /// The root file system that it sees instead of the host's or of its image's.
+    pub root: Option<PathBuf>,
+    /// The environment variables of all its programs.
+    pub env: BTreeMap<String, String>,
     /// The container that it is, unless the runtime is native.
     pub container: Option<ContainerPlan>,
     /// The southbound databases that it uses, `ovn-remote` of ovn-controller(8), if it is a chassis.
@@ -317,14 +326,18 @@ impl Plan {
                 .into(),
             zones: Vec::new(),
             nodes: Vec::new(),
+            next_index: 0,
+            next_address: nodes::first_address(spec),
         };
         let named = nodes::names(spec);
         plan.add_zones(spec, &named, topologies);
         for node in &named {
             plan.add_node(spec, facts, node);
         }
+        let hosts = Hosts::of(spec.underlay);
+        plan.next_address = hosts.after(plan.next_address, named.len() as u32);
         plan.add_hosts(spec);
-        plan.place_vms();
+        plan.place_vms(spec);
         Ok(plan)
     }
 
@@ -372,17 +385,16 @@ impl Plan {
     }
 
     /// Gives each VM to its chassis.
-    fn place_vms(&mut self) {
+    fn place_vms(&mut self, spec: &ClusterSpec) {
         let checksum_offload = self.datapath == Datapath::System;
         let topologies = self.zones.iter().map(|zone| &zone.topology);
         let vms: Vec<_> = topologies.flat_map(|t| t.vms()).cloned().collect();
-        let chassis = self.nodes.iter().enumerate();
-        let chassis: Vec<usize> = chassis
-            .filter(|(_, node)| node.role == Role::Chassis)
-            .map(|(position, _)| position)
-            .collect();
         for (k, vm) in (0..).zip(vms) {
-            let node = &mut self.nodes[chassis[vm.chassis as usize - 1]];
+            let chassis = format!("{}{}", spec.names.chassis_prefix, vm.chassis);
+            let mut nodes = self.nodes.iter_mut();
+            let node = nodes
+                .find(|node| node.name.as_str() == chassis)
+                .expect("the chassis of VMs were checked");
             node.vms.push(VmPlan {
                 outer_name: vm_outer_name(&vm.name),
                 name: vm.name,

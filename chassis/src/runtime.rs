@@ -11,6 +11,7 @@ use crate::plan::{NodePlan, Plan, RuntimePlan};
 
 pub(crate) use engine::Fleet;
 pub use engine::{EngineError, EngineKind};
+pub(crate) use native::own_folders;
 
 /// The runtime of one cluster.
 #[derive(Debug)]
@@ -72,6 +73,16 @@ impl Runtime {
                 native.create(keeper, plan, node).await
             }
             Runtime::Engine(fleet, _) => Ok(fleet.create(plan, node).await?),
+        }
+    }
+
+    /// Removes what does not go by itself with a node, which must be dead.
+    pub(crate) async fn remove_one(&self, node: &NodePlan) -> Result<(), Error> {
+        match (self, &node.container) {
+            (Runtime::Engine(fleet, _), Some(container)) => {
+                Ok(fleet.remove_one(&container.name).await?)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is asked for: the size and kind of a cluster, with defaults.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -7,9 +8,10 @@ use ipnet::{IpNet, Ipv4Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::ClusterName;
+use crate::name::{ClusterName, NodeName};
 use crate::plan::{Datapath, Role};
 use crate::runtime::EngineKind;
+use crate::software::Sources;
 use crate::topology::Topology;
 
 /// A cluster as it is asked for.
@@ -26,6 +28,10 @@ pub struct ClusterSpec {
     pub chassis: Option<u32>,
     /// Number of gateways, chassis that may host gateway ports, dealt round robin to the zones. Default: 1 per zone.
     pub gateways: Option<u32>,
+    /// Gateways and chassis besides the numbered ones, by names of their own.
+    pub others: Vec<ChassisSpec>,
+    /// Numbered gateways and chassis that are left out.
+    pub absent: BTreeSet<NodeName>,
     /// Number of relays of the southbound database per zone. Where there are any, chassis use them. Default: 0.
     pub relays: u32,
     /// Names of the nodes.
@@ -39,6 +45,9 @@ pub struct ClusterSpec {
     pub rbac: bool,
     /// Whether the zones are interconnected: `ovn-ic` in each, and a transit switch. Default: yes.
     pub interconnection: bool,
+    /// The southbound databases of somebody else that all chassis use. Then there are no zones, gateways and VMs of the
+    /// cluster's own. Default: none.
+    pub remote: Option<String>,
     /// A file with the northbound database that each zone begins with, of a standalone or a clustered server.
     pub nb_db: Option<PathBuf>,
     /// A file with the southbound database that each zone begins with, of a standalone or a clustered server.
@@ -49,6 +58,8 @@ pub struct ClusterSpec {
     pub runtime: RuntimeChoice,
     /// Images of the nodes, where a container engine provides them.
     pub images: Images,
+    /// Where Open vSwitch and OVN come from, where ofm itself provides the nodes. Default: the host.
+    pub software: Sources,
     /// The engine's Unix socket. Default: where the environment says (`DOCKER_HOST`, `CONTAINER_HOST`), else the usual
     /// places.
     pub engine_socket: Option<PathBuf>,
@@ -80,19 +91,30 @@ impl ClusterSpec {
     /// The roles that the cluster has nodes of.
     pub fn roles(&self) -> impl Iterator<Item = Role> {
         let of = |count: u32, role| (count > 0).then_some(role);
+        let others = |gateway| {
+            let others = self.others.iter().filter(|other| other.gateway == gateway);
+            others.count() as u32
+        };
         [
-            Some(Role::Central),
-            of(self.gateways(), Role::Gateway),
+            of(self.zones, Role::Central),
+            of(self.gateways() + others(true), Role::Gateway),
             of(self.relays, Role::Relay),
-            of(self.chassis(), Role::Chassis),
+            of(self.chassis() + others(false), Role::Chassis),
         ]
         .into_iter()
         .flatten()
     }
 
+    /// The programs and schemas without which a node of a role cannot be.
+    pub fn needs(&self, role: Role) -> impl Iterator<Item = &'static str> {
+        let across = self.interconnection;
+        let needs = role.needs().iter().copied();
+        needs.filter(move |name| across || !name.contains("ovn-ic"))
+    }
+
     /// The number of chassis, asked for or by default.
     pub fn chassis(&self) -> u32 {
-        self.chassis.unwrap_or(self.zones.saturating_mul(2))
+        self.chassis.unwrap_or(self.zones.max(1).saturating_mul(2))
     }
 
     /// The number of gateways, asked for or by default.
@@ -108,17 +130,21 @@ impl Default for ClusterSpec {
             zones: 1,
             chassis: None,
             gateways: None,
+            others: Vec::new(),
+            absent: BTreeSet::new(),
             relays: 0,
             names: NodeNames::default(),
             database: DatabaseMode::default(),
             tls: true,
             rbac: false,
             interconnection: true,
+            remote: None,
             nb_db: None,
             sb_db: None,
             data: None,
             runtime: RuntimeChoice::default(),
             images: Images::default(),
+            software: Sources::default(),
             engine_socket: None,
             engine_timeout: 60,
             datapath: DatapathChoice::default(),
@@ -130,6 +156,35 @@ impl Default for ClusterSpec {
             monitor_all: false,
             remote_probe_interval: 180_000,
             openflow_probe_interval: 60,
+        }
+    }
+}
+
+/// A gateway or chassis by a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChassisSpec {
+    /// Its name.
+    pub name: NodeName,
+    /// Whether it is a gateway.
+    #[serde(default)]
+    pub gateway: bool,
+    /// The number of its availability zone, from 1. Default: the one with the fewest gateways or chassis.
+    #[serde(default)]
+    pub zone: Option<u32>,
+    /// The southbound databases that it uses, as `ssl:IP:PORT`, several separated by commas. Default: its zone's.
+    #[serde(default)]
+    pub remote: Option<String>,
+}
+
+impl ChassisSpec {
+    /// A chassis of a name, and all else by default.
+    pub fn new(name: NodeName) -> Self {
+        Self {
+            name,
+            gateway: false,
+            zone: None,
+            remote: None,
         }
     }
 }
@@ -208,7 +263,7 @@ impl Encapsulation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeChoice {
-    /// ofm itself, with the programs of the host.
+    /// ofm itself, with the programs of the host unless [`ClusterSpec::software`] says otherwise.
     #[default]
     Native,
     /// Docker, with the programs of images.

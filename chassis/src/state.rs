@@ -22,6 +22,8 @@ use crate::spec::ClusterSpec;
 /// The lock of a state folder. Its keeper holds it as long as it lives.
 pub(crate) const LOCK: &str = "lock";
 const STATE: &str = "state.json";
+/// Locked by whoever changes a cluster that runs.
+const CHANGE: &str = "change.lock";
 /// Certificate and private key of the cluster's authority, which no node ever sees.
 const AUTHORITY: &str = "authority.pem";
 
@@ -143,13 +145,7 @@ impl StateDir {
 
     /// Writes the state, at once or not at all.
     pub(crate) fn write(&self, state: &State) -> Result<(), Error> {
-        let path = self.path.join(STATE);
-        let temporary = self.path.join("state.json.new");
-        serde_json::to_vec_pretty(state)
-            .map_err(io::Error::from)
-            .and_then(|bytes| std::fs::write(&temporary, bytes))
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .map_err(|e| Error::state("writing", &path, e))
+        write(&self.path, state)
     }
 
     /// Makes a certificate authority for the cluster and keeps it here, so that nodes that come later get certificates too.
@@ -196,6 +192,34 @@ impl StateDir {
     }
 }
 
+/// The right to change a cluster that runs. Others wait for it.
+pub(crate) struct ChangeLock {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl ChangeLock {
+    /// Waits until nobody else changes the cluster. Blocks.
+    pub(crate) fn take(path: &Path) -> Result<Self, Error> {
+        let file = path.join(CHANGE);
+        let mut options = File::options();
+        let lock = options.write(true).create(true).truncate(false).open(&file);
+        let lock = lock.and_then(|lock| {
+            rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+            Ok(lock)
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock.map_err(|e| Error::state("locking", &file, e))?,
+        })
+    }
+
+    /// Writes the state, at once or not at all.
+    pub(crate) fn write(&self, state: &State) -> Result<(), Error> {
+        write(&self.path, state)
+    }
+}
+
 /// Reads the state of a cluster that may be running.
 pub(crate) fn read(path: &Path, name: &ClusterName) -> Result<State, Error> {
     let file = path.join(STATE);
@@ -214,7 +238,6 @@ pub(crate) fn read(path: &Path, name: &ClusterName) -> Result<State, Error> {
 }
 
 /// The certificate authority of a cluster that another process started.
-#[allow(dead_code)]
 pub(crate) fn authority(path: &Path) -> Result<Authority, Error> {
     let path = path.join(AUTHORITY);
     let read = || -> io::Result<Authority> {
@@ -232,6 +255,16 @@ pub(crate) fn authority(path: &Path) -> Result<Authority, Error> {
 pub(crate) fn stored(path: &Path) -> Option<State> {
     let bytes = std::fs::read(path.join(STATE)).ok()?;
     serde_json::from_slice(&bytes).ok()
+}
+
+fn write(folder: &Path, state: &State) -> Result<(), Error> {
+    let path = folder.join(STATE);
+    let temporary = folder.join("state.json.new");
+    serde_json::to_vec_pretty(state)
+        .map_err(io::Error::from)
+        .and_then(|bytes| std::fs::write(&temporary, bytes))
+        .and_then(|()| std::fs::rename(&temporary, &path))
+        .map_err(|e| Error::state("writing", &path, e))
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::name::{ClusterName, MacAddr, NodeName};
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{DaemonPlan, Datapath, NodePlan, Role};
+use crate::software::Project;
 
 /// How long a database may take to answer before it counts as dead.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -54,6 +55,17 @@ pub struct NodeStatus {
     pub daemons: Vec<DaemonStatus>,
     /// How many tunnels its datapath has.
     pub tunnels: usize,
+    /// The versions of what runs in it.
+    pub versions: Versions,
+}
+
+/// The versions of what a node runs, as its daemons themselves tell them; `None` where none does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Versions {
+    /// Of Open vSwitch, such as `3.1.0`.
+    pub ovs: Option<String>,
+    /// Of OVN, such as `23.03.1`.
+    pub ovn: Option<String>,
 }
 
 /// Whether a node runs.
@@ -169,6 +181,7 @@ async fn node_status(handle: &NodeHandle) -> NodeStatus {
     let running = handle.node().process().is_alive();
     let pids: Vec<Option<i32>> = plan.daemons.iter().map(|d| pid_of(plan, d)).collect();
     let alive = alive_in(handle, pids.clone()).await;
+    let versions = versions(handle, &alive).await;
     let daemons = plan.daemons.iter().zip(pids).zip(alive);
     NodeStatus {
         name: plan.name.clone(),
@@ -188,6 +201,7 @@ async fn node_status(handle: &NodeHandle) -> NodeStatus {
             })
             .collect(),
         tunnels: tunnels(handle).await.unwrap_or(0),
+        versions,
     }
 }
 
@@ -206,11 +220,12 @@ fn dead(plan: &NodePlan) -> NodeStatus {
         state: NodeState::Dead,
         daemons: daemons.collect(),
         tunnels: 0,
+        versions: Versions::default(),
     }
 }
 
 /// The pid file of a daemon, read where the node's /run is on the host.
-fn pid_of(node: &NodePlan, daemon: &DaemonPlan) -> Option<i32> {
+pub(crate) fn pid_of(node: &NodePlan, daemon: &DaemonPlan) -> Option<i32> {
     let below_run = daemon.pidfile.strip_prefix("/var/run").ok()?;
     let text = std::fs::read_to_string(node.dir.join("run").join(below_run)).ok()?;
     text.trim().parse().ok()
@@ -238,6 +253,27 @@ fn runs_here(pid: i32) -> bool {
         .rsplit_once(") ")
         .and_then(|(_, rest)| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// Asks a daemon of each project for its version. Of one project the first that runs is as good as any.
+async fn versions(handle: &NodeHandle, alive: &[bool]) -> Versions {
+    let version = async |project| {
+        let mut daemons = handle.plan().daemons.iter().zip(alive);
+        let (daemon, _) =
+            daemons.find(|(daemon, alive)| **alive && daemon_project(daemon) == project)?;
+        let mut control = handle.unixctl(&daemon.name).await.ok()?;
+        control.set_deadline(PATIENCE);
+        Some(control.version().await.ok()?.version)
+    };
+    Versions {
+        ovs: version(Project::Ovs).await,
+        ovn: version(Project::Ovn).await,
+    }
+}
+
+fn daemon_project(daemon: &DaemonPlan) -> Project {
+    let program = daemon.program.file_name().unwrap_or_default();
+    Project::of(&program.to_string_lossy())
 }
 
 async fn tunnels(handle: &NodeHandle) -> Option<usize> {

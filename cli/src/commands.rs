@@ -1,6 +1,7 @@
 //! The command line: one module for each subcommand.
 
 mod build;
+mod change;
 mod doctor;
 mod environment;
 mod exec;
@@ -8,6 +9,7 @@ mod gc;
 mod ls;
 mod plan;
 mod selection;
+mod software;
 mod start;
 mod status;
 mod stop;
@@ -78,6 +80,13 @@ enum Command {
     Status(status::StatusArgs),
     Exec(exec::Exec),
     Plan(plan::PlanArgs),
+    AddChassis(change::AddChassis),
+    StopChassis(change::StopChassis),
+    StartChassis(start::StartChassis),
+    SetOvnRemote(change::SetOvnRemote),
+    SetChassisOvnRemote(change::SetChassisOvnRemote),
+    RunCommand(change::RunCommand),
+    Restart(change::Restart),
     Gc(gc::Gc),
     Build(build::BuildArgs),
     Doctor(doctor::Doctor),
@@ -93,9 +102,16 @@ impl Cli {
             Command::Status(status) => status.run(global).await,
             Command::Exec(exec) => exec.run(global).await,
             Command::Plan(plan) => plan.run(global).await,
+            Command::AddChassis(add) => add.run(global).await,
+            Command::StopChassis(stop) => stop.run(global).await,
+            Command::StartChassis(start) => start.run(global).await,
+            Command::SetOvnRemote(set) => set.run(global).await,
+            Command::SetChassisOvnRemote(set) => set.run(global).await,
+            Command::RunCommand(run) => run.run(global).await,
+            Command::Restart(restart) => restart.run(global).await,
             Command::Build(build) => build.run(global).await,
             Command::Gc(gc) => gc.run(global).await,
-            Command::Doctor(doctor) => doctor.run(global),
+            Command::Doctor(doctor) => doctor.run(global).await,
         }
     }
 }

@@ -44,4 +44,4 @@ pub use node::Node;
 pub use process::{Process, ProcessId};
 pub use pty::Pty;
 pub use root::{HostMount, RootFs};
-pub use spawn::{Child, Command, Output, Stdio};
+pub use spawn::{Child, Command, Output, SEARCH_PATH, Stdio};

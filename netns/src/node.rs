@@ -166,6 +166,37 @@ impl Node {
         }
     }
 
+    /// The process that has this number in the node's own pid namespace, if there is one.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn process_numbered(&self, number: i32) -> io::Result<Option<Process>> {
+        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid"));
+        let own = namespace(self.process.pid())?;
+        for entry in std::fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+                continue;
+            };
+            // What is gone by now is not it.
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            let innermost =
+                numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok());
+            if innermost != Some(number) || namespace(pid).ok().as_ref() != Some(&own) {
+                continue;
+            }
+            let Ok(process) = Process::with_pid(pid) else {
+                continue;
+            };
+            // Still the same one, now that it is held.
+            if namespace(pid).ok().as_ref() == Some(&own) {
+                return Ok(Some(process));
+            }
+        }
+        Ok(None)
+    }
+
     /// A program to be run in the node.
     pub fn command(&self, program: impl Into<std::ffi::OsString>) -> Command {
         let command = Command::new(self.namespaces(), program);

@@ -1,9 +1,11 @@
 //! Programs in a node: the one place of the workspace where a program is executed.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
+use std::sync::Arc;
 
 use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags};
@@ -15,7 +17,7 @@ use crate::process::{Process, wait_for_end};
 use crate::pty::Pty;
 
 /// The search path of a node's programs, as ovn-ctl sets it.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where a program's standard streams lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Command {
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
     stdio: Stdio,
+    /// Where its output goes, instead of where `stdio` says.
+    output: Option<Arc<File>>,
     /// The process whose cgroups and capabilities it gets; without one it has the caller's.
     confined_like: Option<Process>,
 }
@@ -46,6 +50,7 @@ impl Command {
             args: Vec::new(),
             envs: Vec::new(),
             stdio: Stdio::Capture,
+            output: None,
             confined_like: None,
         }
     }
@@ -70,10 +75,29 @@ impl Command {
         self
     }
 
+    /// Sets environment variables.
+    #[must_use]
+    pub fn envs<K: Into<OsString>, V: Into<OsString>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let variables = variables.into_iter();
+        self.envs
+            .extend(variables.map(|(key, value)| (key.into(), value.into())));
+        self
+    }
+
     /// Says where its streams lead; [`Stdio::Capture`] unless told otherwise.
     #[must_use]
     pub fn stdio(mut self, stdio: Stdio) -> Self {
         self.stdio = stdio;
+        self
+    }
+
+    /// Appends what it writes to a file, and gives it nothing to read.
+    #[must_use]
+    pub fn output_to(mut self, file: File) -> Self {
+        self.output = Some(Arc::new(file));
         self
     }
 
@@ -124,7 +148,7 @@ impl Command {
         command
             .args(&self.args)
             .env_clear()
-            .env("PATH", PATH)
+            .env("PATH", SEARCH_PATH)
             .env("HOME", "/root")
             .env("LC_ALL", "C.UTF-8")
             .envs(self.envs);
@@ -134,6 +158,11 @@ impl Command {
         let mut captured = None;
         if let Some(pty) = pty {
             pty.attach(&mut command).map_err(failed)?;
+        } else if let Some(file) = &self.output {
+            command
+                .stdin(std::process::Stdio::null())
+                .stdout(file.try_clone().map_err(failed)?)
+                .stderr(file.try_clone().map_err(failed)?);
         } else if self.stdio == Stdio::Capture {
             let (out, err) = (
                 memory_file().map_err(failed)?,
@@ -176,7 +205,8 @@ pub struct Child {
     process: Process,
     child: std::process::Child,
     program: String,
-    captured: Option<(std::fs::File, std::fs::File)>,
+    captured: Option<(File, File)>,
+    /// Whether its end is of no concern any more.
     ended: bool,
 }
 
@@ -204,6 +234,11 @@ impl Output {
 }
 
 impl Child {
+    /// Lets it run on, also after the end of this process.
+    pub fn leave(mut self) {
+        self.ended = true;
+    }
+
     /// Its process, for signals.
     pub fn process(&self) -> &Process {
         &self.process
@@ -259,12 +294,12 @@ impl Drop for Child {
 }
 
 /// A file without a name or a place; unlike a pipe it neither fills up nor stays open because of a grandchild.
-fn memory_file() -> std::io::Result<std::fs::File> {
+fn memory_file() -> std::io::Result<File> {
     let fd: OwnedFd = rustix::fs::memfd_create("ofm-output", MemfdFlags::CLOEXEC)?;
     Ok(fd.into())
 }
 
-fn contents(mut file: std::fs::File) -> std::io::Result<Vec<u8>> {
+fn contents(mut file: File) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.rewind()?;
     file.read_to_end(&mut bytes)?;

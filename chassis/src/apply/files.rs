@@ -31,42 +31,52 @@ struct NewFile {
     mode: u32,
 }
 
-/// What the bytes of a database that begins without rows depend on: its name, and whose schema it has.
-type Kind = (String, Role, Option<String>, PathBuf);
+/// What the bytes of a database that begins without rows depend on: its name, the image or root file system whose schema
+/// it has, and where in it that is.
+type Kind = (String, Option<PathBuf>, PathBuf);
 
 /// What databases begin with that the user brought along, by their files.
-pub(crate) type Sources = BTreeMap<PathBuf, Contents>;
+pub(crate) type Seeds = BTreeMap<PathBuf, Contents>;
 
 /// Reads what the user brought along, before anything is touched.
-pub(crate) fn sources(plan: &Plan) -> Result<Sources, Error> {
-    let databases = plan.nodes.iter().flat_map(|node| &node.databases);
-    let mut sources = Sources::new();
-    for database in databases {
+pub(crate) fn seeds(plan: &Plan) -> Result<Seeds, Error> {
+    let nodes = plan.nodes.iter();
+    let databases =
+        nodes.flat_map(|node| node.databases.iter().map(move |database| (node, database)));
+    let mut seeds = Seeds::new();
+    for (node, database) in databases {
         let Some(path) = &database.source else {
             continue;
         };
-        if sources.contains_key(path) {
+        if seeds.contains_key(path) {
             continue;
         }
         let contents = seed::load(path, &database.name)?;
         // The schema of an image is seen only once a container is there.
         if plan.runtime == RuntimePlan::Native {
-            let schema = read_schema(&database.schema)
+            let root = node.root.as_deref().unwrap_or(Path::new("/"));
+            let schema = root.join(
+                database
+                    .schema
+                    .strip_prefix("/")
+                    .unwrap_or(&database.schema),
+            );
+            let schema = read_schema(&schema)
                 .map_err(|e| Error::in_node(&plan.cluster, "reading a schema", e))?;
             seed::convert(contents.clone(), &schema).map_err(|problem| Error::Source {
                 what: format!("{}: {problem}", path.display()),
                 hint: "run a version of OVN whose schema has what the database has".to_owned(),
             })?;
         }
-        sources.insert(path.clone(), contents);
+        seeds.insert(path.clone(), contents);
     }
-    Ok(sources)
+    Ok(seeds)
 }
 
 pub(crate) async fn write(
     cluster: &Cluster,
     handles: &[&NodeHandle],
-    sources: &Sources,
+    seeds: &Seeds,
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, handles.len());
@@ -76,18 +86,14 @@ pub(crate) async fn write(
     for handle in handles {
         let mut files = certificates(cluster, handle)?;
         for database in &handle.plan.databases {
-            let image = handle.plan.container.as_ref().map(|c| c.image.clone());
+            let image = handle.plan.container.as_ref().map(|c| (&c.image).into());
+            let root = image.or_else(|| handle.plan.root.clone());
             let shared = handle.plan.role.is_chassis();
-            let kind = (
-                database.name.clone(),
-                handle.plan.role,
-                image,
-                database.schema.clone(),
-            );
+            let kind = (database.name.clone(), root, database.schema.clone());
             let contents = match made.get(&kind) {
                 Some(contents) => contents.clone(),
                 None => {
-                    let contents: Arc<[u8]> = create(cluster.plan(), handle, database, sources)
+                    let contents: Arc<[u8]> = create(cluster.plan(), handle, database, seeds)
                         .await?
                         .into();
                     if shared {
@@ -164,7 +170,7 @@ async fn create(
     plan: &Plan,
     handle: &NodeHandle,
     database: &DatabasePlan,
-    sources: &Sources,
+    seeds: &Seeds,
 ) -> Result<Vec<u8>, Error> {
     let failed = |e: Cause| {
         let action = format!("making a database of {}", database.schema.display());
@@ -178,7 +184,7 @@ async fn create(
     let schema = blocking(move || namespaces.run(|| read_schema(&path)))
         .await?
         .map_err(failed)?;
-    let source = database.source.as_ref().and_then(|path| sources.get(path));
+    let source = database.source.as_ref().and_then(|path| seeds.get(path));
     let contents = begin(plan, handle.plan.zone, database, &schema, source).map_err(failed)?;
     match raft {
         None => contents

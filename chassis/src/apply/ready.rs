@@ -70,6 +70,28 @@ pub(crate) async fn wait(
     Ok(leases)
 }
 
+/// Waits until a chassis that has come to a running cluster is ready: registered, and with tunnels from and to all others.
+pub(crate) async fn wait_for_chassis(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
+    let deadline = Instant::now() + DEADLINE;
+    let zones = cluster.plan().zones.iter();
+    let zones = try_join_all(zones.map(|zone| Southbound::watch(cluster, zone, deadline))).await?;
+    let tally = Tally::new(clock, Phase::Chassis, cluster.handles().len());
+    try_join_all(zones.iter().map(|zone| zone.registered(&tally))).await?;
+    wait_for_tunnels(cluster).await
+}
+
+/// Waits until every chassis has tunnels to all the others, and to no chassis that there is no more.
+pub(crate) async fn wait_for_tunnels(cluster: &Cluster) -> Result<(), Error> {
+    let deadline = Instant::now() + DEADLINE;
+    let chassis = cluster
+        .handles()
+        .values()
+        .filter(|h| h.plan.role.is_chassis());
+    let switches = chassis.map(|handle| switch::wait_for_tunnels(cluster, handle, deadline));
+    try_join_all(switches).await?;
+    Ok(())
+}
+
 /// How far the zones are together.
 struct Tally<'a> {
     clock: &'a Clock,

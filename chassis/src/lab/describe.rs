@@ -1,10 +1,13 @@
 //! From what was asked for to a topology file.
 
-use super::resolve::{LEASE_TIME, SERVER_MAC, localnet_name, mac_of, vm_port};
-use super::source::Source;
-use super::{Dhcp, GatewayChassis, Images, Lab, Names, Nat, Port, Router, RouterPort, Switch, Vm};
+use super::resolve::{LEASE_TIME, SERVER_MAC, localnet_name, mac_of, usual, vm_port};
+use super::{
+    Dhcp, GatewayChassis, Images, Lab, NamedChassis, Names, Nat, Port, Router, RouterPort,
+    Software, SoftwarePaths, Switch, Vm,
+};
 use crate::name::MacAddr;
-use crate::spec::{self, ClusterSpec, NodeNames, Workload};
+use crate::software::{Source, Sources};
+use crate::spec::{self, ChassisSpec, ClusterSpec, NodeNames, Workload};
 use crate::topology::{self, Connection, Topology, VmSpec};
 
 /// A value, unless it is the usual one.
@@ -17,24 +20,28 @@ impl Lab {
     ///
     /// Of specs that can be planned, [`Lab::spec`] gives the same again, with connections in the order of their routers.
     pub fn from_spec(spec: &ClusterSpec) -> Self {
-        let usual = ClusterSpec::default();
+        let usual = usual(spec.remote.is_some());
         // All fields, so that none is forgotten.
         let ClusterSpec {
             name,
             zones,
             chassis,
             gateways,
+            others,
+            absent,
             relays,
             names,
             database,
             tls,
             rbac,
             interconnection,
+            remote,
             nb_db,
             sb_db,
             data,
             runtime,
             images,
+            software,
             engine_socket,
             engine_timeout,
             datapath,
@@ -48,6 +55,7 @@ impl Lab {
             openflow_probe_interval,
         } = spec.clone();
         let (image, images) = images_of(images);
+        let (SoftwarePaths { ovs, ovn }, software) = software_of(software);
         let mut lab = Self {
             name: unusual(name, usual.name),
             zones: unusual(zones, usual.zones),
@@ -58,11 +66,16 @@ impl Lab {
             tls: unusual(tls, usual.tls),
             rbac: unusual(rbac, usual.rbac),
             interconnection: unusual(interconnection, usual.interconnection),
+            remote,
+            absent,
+            named_chassis: others.into_iter().map(named_chassis).collect(),
             nb_db,
             sb_db,
             data,
             runtime: unusual(runtime, usual.runtime),
             image,
+            ovs,
+            ovn,
             engine_socket,
             engine_timeout: unusual(engine_timeout, usual.engine_timeout),
             datapath: unusual(datapath, usual.datapath),
@@ -79,18 +92,19 @@ impl Lab {
             demo: None,
             names: names_of(names),
             images,
+            software,
             switch: Vec::new(),
             router: Vec::new(),
             vm: Vec::new(),
-            source: Source::default(),
+            source: super::Source::default(),
         };
         if let Workload::Custom(topologies) = &workload {
             for (zone, topology) in (1..).zip(topologies) {
                 lab.add_topology(zone, topology);
             }
         }
-        if workload != Workload::Demo && !lab.has_topology() {
-            lab.demo = Some(false);
+        if !lab.has_topology() && workload != usual.workload {
+            lab.demo = Some(workload == Workload::Demo);
         }
         lab
     }
@@ -131,6 +145,33 @@ fn images_of(images: spec::Images) -> (Option<String>, Images) {
         chassis: Some(images.chassis),
     };
     (None, images)
+}
+
+/// One source for all roles where they have the same, or one for each.
+fn software_of(sources: Sources) -> (SoftwarePaths, Software) {
+    let paths = |source: Source| SoftwarePaths {
+        ovs: source.ovs,
+        ovn: source.ovn,
+    };
+    if sources == Sources::all(sources.central.clone()) {
+        return (paths(sources.central), Software::default());
+    }
+    let software = Software {
+        central: paths(sources.central),
+        gateway: paths(sources.gateway),
+        relay: paths(sources.relay),
+        chassis: paths(sources.chassis),
+    };
+    (SoftwarePaths::default(), software)
+}
+
+fn named_chassis(chassis: ChassisSpec) -> NamedChassis {
+    NamedChassis {
+        name: chassis.name,
+        gateway: chassis.gateway,
+        zone: chassis.zone,
+        remote: chassis.remote,
+    }
 }
 
 fn names_of(names: NodeNames) -> Names {

@@ -1,12 +1,13 @@
 //! What a topology file consists of.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use ipnet::{IpNet, Ipv4Net};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::name::MacAddr;
+use crate::name::{MacAddr, NodeName};
 use crate::topology::NatKind;
 
 /// What the nodes of each role are called.
@@ -56,6 +57,81 @@ impl Images {
             relay: self.relay.or(other.relay),
             chassis: self.chassis.or(other.chassis),
         }
+    }
+}
+
+/// A gateway or chassis by a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamedChassis {
+    /// Its name: a-z, 0-9 and '-', at most 63 bytes.
+    #[schemars(
+        with = "String",
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: NodeName,
+    /// Whether it is a gateway. Default: false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gateway: bool,
+    /// The number of its availability zone, from 1. Default: dealt round robin.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub zone: Option<u32>,
+    /// The southbound databases that it uses, as `ssl:IP:PORT`, several separated by commas. Default: those of its zone.
+    #[serde(default)]
+    pub remote: Option<String>,
+}
+
+/// Open vSwitch and OVN of single roles.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Software {
+    /// Of the centrals.
+    #[serde(skip_serializing_if = "is_default")]
+    pub central: SoftwarePaths,
+    /// Of the gateways.
+    #[serde(skip_serializing_if = "is_default")]
+    pub gateway: SoftwarePaths,
+    /// Of the relays.
+    #[serde(skip_serializing_if = "is_default")]
+    pub relay: SoftwarePaths,
+    /// Of the chassis.
+    #[serde(skip_serializing_if = "is_default")]
+    pub chassis: SoftwarePaths,
+}
+
+/// Where Open vSwitch and OVN of a role are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SoftwarePaths {
+    /// Open vSwitch, relative to the file; / is this machine's.
+    pub ovs: Option<PathBuf>,
+    /// OVN, relative to the file; / is this machine's.
+    pub ovn: Option<PathBuf>,
+}
+
+impl Software {
+    pub(super) fn or(self, other: Self) -> Self {
+        let of = |own: SoftwarePaths, other: SoftwarePaths| SoftwarePaths {
+            ovs: own.ovs.or(other.ovs),
+            ovn: own.ovn.or(other.ovn),
+        };
+        Self {
+            central: of(self.central, other.central),
+            gateway: of(self.gateway, other.gateway),
+            relay: of(self.relay, other.relay),
+            chassis: of(self.chassis, other.chassis),
+        }
+    }
+
+    pub(super) fn each_mut(&mut self) -> [&mut SoftwarePaths; 4] {
+        [
+            &mut self.central,
+            &mut self.gateway,
+            &mut self.relay,
+            &mut self.chassis,
+        ]
     }
 }
 
@@ -234,6 +310,10 @@ pub struct Vm {
 #[schemars(inline)]
 #[expect(dead_code, reason = "it stands for another type in the schema")]
 struct Mac(#[schemars(regex(pattern = "^([0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}$"))] String);
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
 
 fn is_false(value: &bool) -> bool {
     !value

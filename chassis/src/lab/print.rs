@@ -22,7 +22,7 @@ impl Lab {
                     add_pairs(&mut tables, table);
                 }
                 Value::Table(_) => {}
-                Value::Array(items) => {
+                Value::Array(items) if items.iter().all(Value::is_table) => {
                     for item in items.iter().filter_map(Value::as_table) {
                         tables += &format!("\n[[{key}]]\n");
                         add_pairs(&mut tables, item);

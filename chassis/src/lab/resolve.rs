@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use super::problem::{LabProblem, LabProblems};
 use super::source::Step::{self, Index, Key};
-use super::{Dhcp, Lab, Nat, Port, Router, RouterPort, Switch, Vm};
+use super::{Dhcp, Lab, NamedChassis, Nat, Port, Router, RouterPort, SoftwarePaths, Switch, Vm};
 use crate::name::MacAddr;
 use crate::plan::{chassis_names, zone_of};
-use crate::spec::{ClusterSpec, Images, NodeNames, Workload};
+use crate::software;
+use crate::spec::{ChassisSpec, ClusterSpec, Images, NodeNames, Workload};
 use crate::topology::{self, RouterId, SwitchId, Topology, VmSpec};
 
 /// What [`Lab`] takes for the server of a switch.
@@ -16,6 +17,29 @@ pub(super) const LEASE_TIME: u32 = 3600;
 
 /// `priority` of a `Gateway_Chassis`, ovn-nb(5).
 const PRIORITY: std::ops::RangeInclusive<i64> = 0..=32767;
+
+/// A spec of which nothing is said, but whether its chassis use somebody else's databases.
+pub(super) fn usual(remote: bool) -> ClusterSpec {
+    let usual = ClusterSpec::default();
+    if !remote {
+        return usual;
+    }
+    ClusterSpec {
+        zones: 0,
+        interconnection: false,
+        workload: Workload::None,
+        ..usual
+    }
+}
+
+fn named_chassis(chassis: &NamedChassis) -> ChassisSpec {
+    ChassisSpec {
+        name: chassis.name.clone(),
+        gateway: chassis.gateway,
+        zone: chassis.zone,
+        remote: chassis.remote.clone(),
+    }
+}
 
 /// The MAC address of a port that was not given one: locally administered, and always the same.
 pub(super) fn mac_of(zone: u32, port: &str) -> MacAddr {
@@ -60,17 +84,23 @@ impl Lab {
 
     /// Everything but the workload.
     fn settings(&self) -> ClusterSpec {
-        let usual = ClusterSpec::default();
+        let usual = usual(self.remote.is_some());
         let names = NodeNames::default();
         let or = |given: &Option<String>, usual: &String| given.as_ref().unwrap_or(usual).clone();
         let image =
             |role: &Option<String>, usual: &String| or(role, self.image.as_ref().unwrap_or(usual));
+        let source = |role: &SoftwarePaths| software::Source {
+            ovs: role.ovs.as_ref().or(self.ovs.as_ref()).cloned(),
+            ovn: role.ovn.as_ref().or(self.ovn.as_ref()).cloned(),
+        };
         ClusterSpec {
             name: self.name.clone().unwrap_or(usual.name),
             zones: self.zones.unwrap_or(usual.zones),
             chassis: self.chassis,
             gateways: self.gateways,
             relays: self.relays.unwrap_or(usual.relays),
+            others: self.named_chassis.iter().map(named_chassis).collect(),
+            absent: self.absent.clone(),
             names: NodeNames {
                 central: self.names.central.clone(),
                 central_prefix: or(&self.names.central_prefix, &names.central_prefix),
@@ -81,6 +111,7 @@ impl Lab {
             tls: self.tls.unwrap_or(usual.tls),
             rbac: self.rbac.unwrap_or(usual.rbac),
             interconnection: self.interconnection.unwrap_or(usual.interconnection),
+            remote: self.remote.clone(),
             nb_db: self.nb_db.clone(),
             sb_db: self.sb_db.clone(),
             data: self.data.clone(),
@@ -90,6 +121,12 @@ impl Lab {
                 gateway: image(&self.images.gateway, &usual.images.gateway),
                 relay: image(&self.images.relay, &usual.images.relay),
                 chassis: image(&self.images.chassis, &usual.images.chassis),
+            },
+            software: software::Sources {
+                central: source(&self.software.central),
+                gateway: source(&self.software.gateway),
+                relay: source(&self.software.relay),
+                chassis: source(&self.software.chassis),
             },
             engine_socket: self.engine_socket.clone(),
             engine_timeout: self.engine_timeout.unwrap_or(usual.engine_timeout),
@@ -153,8 +190,9 @@ impl<'a> Resolve<'a> {
         let lab = self.lab;
         if !lab.has_topology() {
             return match lab.demo {
+                Some(true) => Workload::Demo,
                 Some(false) => Workload::None,
-                None | Some(true) => Workload::Demo,
+                None => usual(lab.remote.is_some()).workload,
             };
         }
         if lab.demo == Some(true) {
@@ -185,8 +223,11 @@ impl<'a> Resolve<'a> {
             self.problem(
                 &at(path, "zone"),
                 location,
-                format!("it is in zone {number}, and the zones are 1 to {zones}"),
-                "choose one of these, or ask for more with zones = N",
+                match zones {
+                    0 => format!("it is in zone {number}, and there are no zones"),
+                    _ => format!("it is in zone {number}, and the zones are 1 to {zones}"),
+                },
+                "choose one that there is, or ask for more with zones = N",
             );
             return None;
         }

@@ -34,6 +34,21 @@ fn an_empty_file_is_the_default_cluster() {
 }
 
 #[test]
+fn chassis_of_somebody_elses_databases_come_alone() {
+    let text = "remote = \"tcp:192.0.2.1:6642\"\nchassis = 2\nabsent = [\"ovn-chassis-1\"]\n";
+    let spec = lab(text).spec().unwrap();
+    assert_eq!(
+        (spec.zones, spec.gateways(), spec.interconnection),
+        (0, 0, false)
+    );
+    assert_eq!(spec.workload, Workload::None);
+    let described = Lab::from_spec(&spec);
+    assert_eq!(described.spec().unwrap(), spec);
+    assert!(described.to_toml().contains("absent = [\"ovn-chassis-1\"]"));
+    assert!(problems(&format!("{text}[[switch]]\nname = \"a\"")).contains("there are no zones"));
+}
+
+#[test]
 fn examples_are_labs_and_follow_the_schema() {
     let schema = Lab::schema();
     let validator = jsonschema::validator_for(&schema).unwrap();

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use ovsdb_client::Remotes;
 
-use crate::name::NodeName;
+use crate::name::{ClusterName, NodeName};
 use crate::plan::addresses::Hosts;
 use crate::plan::container::{EngineFacts, REQUIRED, TUN, container_name};
 use crate::plan::nodes::{first_address, has_hosts, host_address, host_names, raw_names};
 use crate::plan::zones::zone_of;
-use crate::plan::{Datapath, HostFacts, PlanProblem, Role};
-use crate::spec::{ClusterSpec, DatapathChoice, Workload};
+use crate::plan::{Datapath, HostFacts, Plan, PlanProblem, Role};
+use crate::spec::{ChassisSpec, ClusterSpec, DatapathChoice, Workload};
 use crate::topology::{Topology, demo};
 
 /// Longest name of an interface: `IFNAMSIZ` without the final zero byte, netdevice(7).
@@ -57,6 +58,55 @@ pub(super) fn check(
     check.0
 }
 
+/// Looks for everything that keeps a chassis from being added to a running cluster.
+pub(super) fn check_chassis(
+    plan: &Plan,
+    spec: &ClusterSpec,
+    facts: &HostFacts,
+    chassis: &ChassisSpec,
+) -> Vec<PlanProblem> {
+    let mut check = Check(Vec::new());
+    let location = format!("chassis {}", chassis.name);
+    if plan.node_named(chassis.name.as_str()).is_some() {
+        check.problem(
+            &location,
+            "the cluster has a node of that name".to_owned(),
+            "choose another name",
+        );
+    }
+    let zones = plan.zones.len();
+    if let Some(zone) = chassis
+        .zone
+        .filter(|zone| !(1..=zones as u32).contains(zone))
+    {
+        check.problem(
+            &location,
+            format!("there is no zone {zone}"),
+            format!("choose one from 1 to {zones}"),
+        );
+    }
+    check.remote(&location, chassis.remote.as_deref());
+    let hosts = Hosts::of(plan.underlay);
+    let reserved = plan.nodes.iter().filter(|node| node.role == Role::Host);
+    let mut reserved = reserved.map(|node| node.address);
+    let next = plan.next_address;
+    if !hosts.contains(next) || reserved.any(|address| address == next) {
+        check.problem(
+            "underlay",
+            format!(
+                "all addresses of {} have been given to nodes",
+                plan.underlay
+            ),
+            "start a cluster with a larger subnet",
+        );
+    }
+    if let Some(engine) = &facts.engine {
+        check.container_name(engine, &spec.name, chassis.name.as_str());
+    }
+    check.socket_path(Role::Chassis, chassis.name.as_str(), &plan.state_dir);
+    check.0
+}
+
 struct Check(Vec<PlanProblem>);
 
 impl Check {
@@ -69,9 +119,16 @@ impl Check {
     }
 
     fn zones(&mut self, spec: &ClusterSpec) {
-        if spec.zones == 0 {
-            let what = "a cluster without a central has no databases".to_owned();
-            self.problem("zones", what, "ask for at least one");
+        match &spec.remote {
+            None if spec.zones == 0 => {
+                let what = "a cluster without a central has no databases".to_owned();
+                self.problem("zones", what, "ask for at least one");
+            }
+            Some(_) if spec.zones > 0 || spec.gateways() > 0 || spec.workload != Workload::None => {
+                let what = "chassis that use somebody else's databases come without zones, gateways and VMs";
+                self.problem("remote", what.to_owned(), "ask for chassis only");
+            }
+            remote => self.remote("remote", remote.as_deref()),
         }
         if spec.workload == Workload::Demo && spec.zones > demo::ZONES {
             self.problem(
@@ -106,6 +163,14 @@ impl Check {
     }
 
     fn node_names(&mut self, spec: &ClusterSpec) {
+        for other in &spec.others {
+            let location = format!("chassis {}", other.name);
+            self.remote(&location, other.remote.as_deref());
+            if let Some(zone) = other.zone.filter(|zone| !(1..=spec.zones).contains(zone)) {
+                let hint = format!("choose one from 1 to {}", spec.zones);
+                self.problem(location, format!("there is no zone {zone}"), hint);
+            }
+        }
         let mut seen = BTreeSet::new();
         let hosts = (1..=spec.zones)
             .filter(|_| has_hosts(spec))
@@ -268,16 +333,35 @@ impl Check {
                 "load the module tun",
             );
         }
-        for (name, whose) in raw_names(spec)
-            .map(|(.., name)| container_name(&spec.name, &name))
-            .filter_map(|name| engine.taken.get_key_value(&name))
-        {
+        for (.., name) in raw_names(spec) {
+            self.container_name(engine, &spec.name, &name);
+        }
+    }
+
+    fn container_name(&mut self, engine: &EngineFacts, cluster: &ClusterName, node: &str) {
+        let name = container_name(cluster, node);
+        if let Some(whose) = engine.taken.get(&name) {
             self.problem(
                 format!("container {name}"),
-                format!("{kind} has one of that name already, {whose}"),
+                format!("{} has one of that name already, {whose}", engine.kind),
                 "choose another name for the cluster with --cluster, or remove that container",
             );
         }
+    }
+
+    /// Looks at where a chassis is to find its southbound database.
+    fn remote(&mut self, location: &str, remote: Option<&str>) {
+        let Some(Err(error)) = remote.map(str::parse::<Remotes>) else {
+            return;
+        };
+        self.problem(
+            location,
+            format!(
+                "{:?} is no way to a database: {error}",
+                remote.unwrap_or_default()
+            ),
+            "write ssl:IP:PORT, tcp:IP:PORT or unix:PATH; several separated by commas",
+        );
     }
 
     fn vms(&mut self, spec: &ClusterSpec, zone: u32, topology: &Topology) {
@@ -291,7 +375,9 @@ impl Check {
         }
         for vm in topology.vms() {
             let location = format!("VM {:?}", vm.name);
-            if vm.chassis == 0 || vm.chassis > chassis {
+            let name = format!("{}{}", spec.names.chassis_prefix, vm.chassis);
+            let absent = spec.absent.iter().any(|absent| absent.as_str() == name);
+            if vm.chassis == 0 || vm.chassis > chassis || absent {
                 let hint = match (chassis, &spec.workload) {
                     (_, Workload::Demo) => format!(
                         "ask for a chassis in each zone (at least {}), or for no fake VMs (--no-fake-vms)",
@@ -387,16 +473,14 @@ impl Check {
 
     fn socket_paths(&mut self, spec: &ClusterSpec, state_dir: &Path) {
         let longest = raw_names(spec)
-            .map(|(role, _, _, name)| {
-                let socket = match role {
-                    Role::Central => "run/ovn/ovn_ic_nb_db.sock",
-                    Role::Relay => "run/ovn/ovnsb_db.sock",
-                    Role::Gateway | Role::Chassis | Role::Host => "run/openvswitch/db.sock",
-                };
-                super::node_dir(state_dir, &name).join(socket)
-            })
-            .max_by_key(|path| path.as_os_str().as_bytes().len());
-        let Some(path) = longest else { return };
+            .max_by_key(|(role, .., name)| socket_path(*role, name, state_dir).as_os_str().len());
+        if let Some((role, .., name)) = longest {
+            self.socket_path(role, &name, state_dir);
+        }
+    }
+
+    fn socket_path(&mut self, role: Role, node: &str, state_dir: &Path) {
+        let path = socket_path(role, node, state_dir);
         let bytes = path.as_os_str().as_bytes().len();
         if bytes > LONGEST_SOCKET_PATH {
             self.problem(
@@ -412,4 +496,14 @@ impl Check {
             );
         }
     }
+}
+
+/// The longest path of a socket on the host that a node has.
+fn socket_path(role: Role, node: &str, state_dir: &Path) -> PathBuf {
+    let socket = match role {
+        Role::Central => "run/ovn/ovn_ic_nb_db.sock",
+        Role::Relay => "run/ovn/ovnsb_db.sock",
+        Role::Gateway | Role::Chassis | Role::Host => "run/openvswitch/db.sock",
+    };
+    super::node_dir(state_dir, node).join(socket)
 }

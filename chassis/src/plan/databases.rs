@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::nodes::NamedNode;
 use super::zones::port;
-use super::{Plan, Role, addresses, nodes};
+use super::{NodePlan, Plan, Role, addresses, nodes};
 use crate::pki;
 use crate::software::{IC_NB_SCHEMA, IC_SB_SCHEMA, NB_SCHEMA, SB_SCHEMA, Software, VSWITCH_SCHEMA};
 use crate::spec::{ClusterSpec, DatabaseMode};
@@ -150,22 +150,29 @@ pub fn sb_rows(plan: &Plan, zone: u32) -> Vec<TableRow> {
         .iter()
         .filter(|node| node.role.is_chassis() && node.zone == zone);
     for node in chassis {
-        let name = node.name.as_str();
-        let mut encaps = Vec::new();
-        for kind in plan.chassis.encapsulation.types() {
-            let encap = Row::new()
-                .set("type", *kind)
-                .set("ip", node.address.to_string())
-                .set("chassis_name", name)
-                .set("options", Datum::map([("csum", "true")]));
-            encaps.push(push(&mut rows, "Encap", &format!("{name}/{kind}"), encap));
-        }
-        let chassis = Row::new()
-            .set("name", name)
-            .set("hostname", &node.hostname)
-            .set("encaps", encaps);
-        push(&mut rows, "Chassis", name, chassis);
+        rows.extend(chassis_rows(plan, node));
     }
+    rows
+}
+
+/// The rows of a southbound database for a gateway or chassis, as far as its encapsulations need them.
+pub(crate) fn chassis_rows(plan: &Plan, node: &NodePlan) -> Vec<TableRow> {
+    let mut rows = Vec::new();
+    let name = node.name.as_str();
+    let mut encaps = Vec::new();
+    for kind in plan.chassis.encapsulation.types() {
+        let encap = Row::new()
+            .set("type", *kind)
+            .set("ip", node.address.to_string())
+            .set("chassis_name", name)
+            .set("options", Datum::map([("csum", "true")]));
+        encaps.push(push(&mut rows, "Encap", &format!("{name}/{kind}"), encap));
+    }
+    let chassis = Row::new()
+        .set("name", name)
+        .set("hostname", &node.hostname)
+        .set("encaps", encaps);
+    push(&mut rows, "Chassis", name, chassis);
     rows
 }
 

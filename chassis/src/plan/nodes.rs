@@ -1,17 +1,19 @@
 //! The nodes: their names and addresses, and of what each consists.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::Path;
 
 use ipnet::IpNet;
 
 use super::addresses::Hosts;
 use super::zones::zone_of;
 use super::{
-    Datapath, HostFacts, LinkPlan, NodePlan, PUBLIC_BRIDGE, Plan, Role, TapPlan, UNDERLAY_BRIDGE,
-    container, daemons, databases, node_dir,
+    Datapath, HostFacts, LinkPlan, NodePlan, PUBLIC_BRIDGE, Plan, PlanErrors, Role, TapPlan,
+    UNDERLAY_BRIDGE, check, container, daemons, databases, node_dir,
 };
 use crate::name::{MacAddr, NodeName};
-use crate::spec::{ClusterSpec, DatabaseMode, Workload};
+use crate::spec::{ChassisSpec, ClusterSpec, DatabaseMode, Workload};
 use crate::topology::demo;
 
 /// A node of which nothing else is decided yet.
@@ -49,13 +51,30 @@ pub(super) fn raw_names(spec: &ClusterSpec) -> impl Iterator<Item = (Role, u32, 
         let prefix = prefix.clone();
         (1..=count).map(move |n| (role, zone_of(n, spec.zones), 1, format!("{prefix}{n}")))
     };
+    let present = |name: &str| spec.absent.iter().all(|absent| absent.as_str() != name);
     let gateways = numbered(Role::Gateway, spec.gateways(), &names.gateway_prefix);
     let relays = (1..=spec.zones).flat_map(move |zone| {
         let relays = 1..=spec.relays;
         relays.map(move |n| (Role::Relay, zone, 1, format!("{}-relay-{n}", central(zone))))
     });
     let chassis = numbered(Role::Chassis, spec.chassis(), &names.chassis_prefix);
-    centrals.chain(gateways).chain(relays).chain(chassis)
+    let others = (1..).zip(&spec.others).map(|(n, other)| {
+        let zone = other.zone.unwrap_or(zone_of(n, spec.zones));
+        (role_of(other), zone, 1, other.name.to_string())
+    });
+    centrals
+        .chain(gateways.filter(move |(.., name)| present(name)))
+        .chain(relays)
+        .chain(chassis.filter(move |(.., name)| present(name)))
+        .chain(others)
+}
+
+fn role_of(chassis: &ChassisSpec) -> Role {
+    if chassis.gateway {
+        Role::Gateway
+    } else {
+        Role::Chassis
+    }
 }
 
 /// The zones and names of the gateways and chassis.
@@ -107,8 +126,44 @@ pub(super) fn host_address(spec: &ClusterSpec, zone: u32) -> IpAddr {
 }
 
 impl Plan {
+    /// Decides on a gateway or chassis that a running cluster is to get.
+    ///
+    /// # Errors
+    /// All problems of it, at once.
+    pub(crate) fn add_chassis(
+        &mut self,
+        spec: &ClusterSpec,
+        facts: &HostFacts,
+        chassis: &ChassisSpec,
+    ) -> Result<&NodePlan, PlanErrors> {
+        let problems = check::check_chassis(self, spec, facts, chassis);
+        if !problems.is_empty() {
+            return Err(PlanErrors { problems });
+        }
+        let role = role_of(chassis);
+        let population = |zone: &u32| {
+            let nodes = self.nodes.iter().filter(|node| node.role == role);
+            nodes.filter(|node| node.zone == *zone).count()
+        };
+        let emptiest = (1..=self.zones.len() as u32).min_by_key(population);
+        let named = NamedNode {
+            role,
+            zone: chassis.zone.or(emptiest).unwrap_or(1),
+            member: 1,
+            name: chassis.name.clone(),
+            address: self.next_address,
+        };
+        self.add_node(spec, facts, &named);
+        self.next_address = Hosts::of(self.underlay).after(self.next_address, 1);
+        let added = self.nodes.last_mut().expect("it was added just now");
+        if let Some(remote) = &chassis.remote {
+            added.remote = Some(remote.clone());
+        }
+        Ok(added)
+    }
+
     pub(super) fn add_node(&mut self, spec: &ClusterSpec, facts: &HostFacts, named: &NamedNode) {
-        let index = self.nodes.len() as u32;
+        let index = self.take_index();
         let role = named.role;
         let mut node = self.bare_node(index, named);
         let net = IpNet::new_assert(named.address, self.underlay.prefix_len());
@@ -126,13 +181,31 @@ impl Plan {
         }
         node.links = vec![uplink, self.link(index, 2, "eth2")];
         let software = &facts.software[&role];
+        node.root = software.root().map(Path::to_owned);
+        node.env = software.environment();
         node.databases = databases::databases(self, spec, named, software);
         node.daemons = daemons::daemons(self, named, software);
         if role.is_chassis() {
-            node.remote = Some(self.zone(named.zone).chassis_remote.clone());
+            let others = spec.others.iter().filter(|other| other.name == named.name);
+            let own = others.filter_map(|other| other.remote.clone()).next();
+            let zones = || {
+                Some(
+                    self.zones
+                        .get(named.zone as usize - 1)?
+                        .chassis_remote
+                        .clone(),
+                )
+            };
+            node.remote = own.or_else(|| spec.remote.clone()).or_else(zones);
         }
         node.container = container::container(self, spec, &node);
         self.nodes.push(node);
+    }
+
+    /// A number that no node has had.
+    fn take_index(&mut self) -> u32 {
+        self.next_index += 1;
+        self.next_index - 1
     }
 
     /// A node without links, in which nothing runs.
@@ -147,6 +220,8 @@ impl Plan {
             dir: node_dir(&self.state_dir, named.name.as_str()),
             links: Vec::new(),
             tap: None,
+            root: None,
+            env: BTreeMap::new(),
             container: None,
             remote: None,
             databases: Vec::new(),
@@ -197,7 +272,7 @@ impl Plan {
         addresses: Vec<IpNet>,
         gateways: Vec<IpAddr>,
     ) {
-        let index = self.nodes.len() as u32;
+        let index = self.take_index();
         let named = NamedNode {
             role: Role::Host,
             zone,

@@ -12,6 +12,8 @@ use ofm::spec::{
     RuntimeChoice, Workload,
 };
 
+use super::software::SoftwareArgs;
+
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
     #[command(flatten)]
@@ -205,6 +207,8 @@ struct RuntimeArgs {
     #[arg(long, hide = true, value_name = "PROGRAM", env = "RUNC_CMD")]
     runc_cmd: Option<String>,
     #[command(flatten)]
+    software: SoftwareArgs,
+    #[command(flatten)]
     images: ImageArgs,
     /// Seconds that a container engine may take to answer a request
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
@@ -248,7 +252,7 @@ impl ImageArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum RuntimeArg {
-    /// ofm itself, with the programs of this machine
+    /// ofm itself, with the programs of this machine or of paths
     Native,
     /// Docker, with the programs of images
     Docker,
@@ -314,6 +318,7 @@ impl Selection {
             sb_db: given(&databases.sb_db)?,
             data: given(&runtime.data)?,
             runtime: runtime.choice()?,
+            software: runtime.software.sources(),
             images: runtime.images.images(),
             engine_timeout: runtime.engine_timeout,
             datapath: match chassis.datapath {

@@ -8,7 +8,7 @@ use crate::commands::Global;
 use crate::output;
 use crate::output::table;
 
-/// Show a running cluster: its nodes, daemons, tunnels and fake VMs
+/// Show a running cluster: its nodes, versions, daemons, tunnels and fake VMs
 ///
 /// The exit status is 0 for any cluster that runs, ready or not.
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ use comfy_table::presets::NOTHING;
 use ofm::Phase;
 use ofm::host::Check;
 use ofm::inventory::Listed;
-use ofm::plan::{Plan, Role};
+use ofm::plan::Plan;
 use ofm::status::{NodeState, Status};
 
 /// Lays out rows below a header, without any lines.
@@ -25,16 +25,6 @@ fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [Stri
         column.set_padding((0, 2));
     }
     table.trim_fmt()
-}
-
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Central => "central",
-        Role::Gateway => "gateway",
-        Role::Relay => "relay",
-        Role::Chassis => "chassis",
-        Role::Host => "host",
-    }
 }
 
 fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
@@ -98,15 +88,19 @@ pub(crate) fn status(status: &Status) -> String {
         };
         [
             node.name.to_string(),
-            role(node.role).to_owned(),
+            node.role.as_str().to_owned(),
             node.ip.to_string(),
             node.pid.to_string(),
             state.to_owned(),
             node.tunnels.to_string(),
+            list(&node.versions.ovs),
+            list(&node.versions.ovn),
             list(daemons),
         ]
     });
-    let header = ["NODE", "ROLE", "IP", "PID", "STATE", "TUNNELS", "DAEMONS"];
+    let header = [
+        "NODE", "ROLE", "IP", "PID", "STATE", "TUNNELS", "OVS", "OVN", "DAEMONS",
+    ];
     let mut text = format!("{head}\n\n{}", table(header, nodes));
     if !status.vms.is_empty() {
         let vms = status.vms.iter().map(|vm| {
@@ -138,7 +132,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
     let nodes = plan.nodes.iter().map(|node| {
         [
             node.name.to_string(),
-            role(node.role).to_owned(),
+            node.role.as_str().to_owned(),
             node.address.to_string(),
             list(node.links.iter().map(|link| &link.node_name)),
             list(node.daemons.iter().map(|daemon| &daemon.name)),
@@ -165,11 +159,16 @@ pub(crate) fn plan(plan: &Plan) -> String {
 /// What was found on the host.
 pub(crate) fn checks(checks: &[Check]) -> String {
     let rows = checks.iter().map(|check| {
+        let mark = match (check.ok, check.hint.is_empty()) {
+            (true, true) => "ok",
+            (true, false) => "note",
+            (false, _) => "FAIL",
+        };
         [
-            if check.ok { "ok" } else { "FAIL" }.to_owned(),
+            mark.to_owned(),
             check.what.clone(),
             check.found.clone(),
-            if check.ok { "" } else { &check.hint }.to_owned(),
+            check.hint.clone(),
         ]
     });
     table(["", "CHECK", "FOUND", "HINT"], rows)

@@ -20,6 +20,46 @@ pub(super) async fn wait(
     handle: &NodeHandle,
     deadline: Instant,
 ) -> Result<(), Error> {
+    let ports = handle.plan.vms.iter().map(|vm| vm.iface_id.clone());
+    let wanted = peers(cluster, handle).into_iter().chain(ports).collect();
+    let done = |rows: &Snapshot| missing(&wanted, &present(rows));
+    until_none(handle, deadline, "no tunnel to or installed port", done).await
+}
+
+/// Waits until a chassis has a tunnel to each of its peers and no other.
+pub(super) async fn wait_for_tunnels(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let wanted = peers(cluster, handle);
+    let difference = |rows: &Snapshot| {
+        let there = tunnels(rows);
+        wanted.symmetric_difference(&there).cloned().collect()
+    };
+    until_none(
+        handle,
+        deadline,
+        "no tunnel to, or still one to",
+        difference,
+    )
+    .await
+}
+
+/// The addresses of the chassis to which a chassis should have tunnels: of those that run.
+fn peers(cluster: &Cluster, handle: &NodeHandle) -> BTreeSet<String> {
+    let peers = cluster.plan().peers(&handle.plan);
+    let peers = peers.filter(|peer| cluster.handles().contains_key(peer.name.as_str()));
+    peers.map(|peer| peer.address.to_string()).collect()
+}
+
+/// Waits until a look at the interfaces finds nothing wrong any more.
+async fn until_none(
+    handle: &NodeHandle,
+    deadline: Instant,
+    complaint: &str,
+    wrong: impl Fn(&Snapshot) -> Vec<String>,
+) -> Result<(), Error> {
     let name = &handle.plan.name;
     let columns = ["name", "type", "options", "ofport", "external_ids"];
     let monitor = handle
@@ -31,55 +71,43 @@ pub(super) async fn wait(
         )
         .await
         .map_err(|e| Error::in_node(name, "watching its database", e))?;
-    let peers = cluster.plan().peers(&handle.plan);
-    let peers = peers.filter(|peer| cluster.handles().contains_key(peer.name.as_str()));
-    let wanted: BTreeSet<String> = peers
-        .map(|peer| peer.address.to_string())
-        .chain(handle.plan.vms.iter().map(|vm| vm.iface_id.clone()))
-        .collect();
     let result = monitor
-        .wait_until(deadline, |rows| {
-            wanted.is_subset(&present(rows)).then_some(())
-        })
+        .wait_until(deadline, |rows| wrong(rows).is_empty().then_some(()))
         .await;
     result.map_err(|error| match error {
-        WaitError::Timeout { waited } => {
-            let missing = missing(&wanted, &present(&monitor.snapshot()));
-            Error::NotReady {
-                node: name.to_string(),
-                phase: Phase::Ready,
-                missing: format!("no tunnel to or installed port {}", missing.join(", ")),
-                waited,
-                log: handle.log_tail("ovn-controller"),
-            }
-        }
+        WaitError::Timeout { waited } => Error::NotReady {
+            node: name.to_string(),
+            phase: Phase::Ready,
+            missing: format!("{complaint} {}", wrong(&monitor.snapshot()).join(", ")),
+            waited,
+            log: handle.log_tail("ovn-controller"),
+        },
         ended => Error::in_node(name, "watching its database", ended),
     })
 }
 
 /// The far ends of the tunnels and the logical ports that ovs-vswitchd and ovn-controller have finished.
 fn present(rows: &Snapshot) -> BTreeSet<String> {
+    let mut present = tunnels(rows);
+    for (_, row) in rows.rows("Interface") {
+        let there = row.i64("ofport").is_some_and(|port| port > 0);
+        if there && row.map_get("external_ids", "ovn-installed") == Some("true") {
+            present.extend(row.map_get("external_ids", "iface-id").map(str::to_owned));
+        }
+    }
+    present
+}
+
+/// The far ends of the tunnels that ovs-vswitchd has finished.
+fn tunnels(rows: &Snapshot) -> BTreeSet<String> {
     rows.rows("Interface")
+        .filter(|(_, row)| row.str("type").is_some_and(|kind| TUNNELS.contains(&kind)))
         .filter(|(_, row)| row.i64("ofport").is_some_and(|port| port > 0))
-        .filter_map(|(_, row)| {
-            if row.str("type").is_some_and(|kind| TUNNELS.contains(&kind)) {
-                row.map_get("options", "remote_ip").map(|ip| ip.to_string())
-            } else if row.map_get("external_ids", "ovn-installed") == Some("true") {
-                row.map_get("external_ids", "iface-id")
-                    .map(|id| id.to_string())
-            } else {
-                None
-            }
-        })
+        .filter_map(|(_, row)| row.map_get("options", "remote_ip").map(str::to_owned))
         .collect()
 }
 
 /// How many chassis a chassis has tunnels to right now.
 pub(crate) fn count_tunnels(rows: &Snapshot) -> usize {
-    let rows = rows.rows("Interface");
-    rows.filter(|(_, row)| row.str("type").is_some_and(|kind| TUNNELS.contains(&kind)))
-        .filter(|(_, row)| row.i64("ofport").is_some_and(|port| port > 0))
-        .filter_map(|(_, row)| row.map_get("options", "remote_ip").map(str::to_owned))
-        .collect::<BTreeSet<_>>()
-        .len()
+    tunnels(rows).len()
 }

@@ -4,13 +4,14 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use ipnet::{IpNet, Ipv4Net};
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::name::MacAddr;
-use crate::spec::{self, NodeNames};
+use crate::name::{MacAddr, NodeName};
+use crate::software::Sources;
+use crate::spec::{self, ChassisSpec, NodeNames};
 use crate::topology::{Dhcp, Nat, NatKind, VmSpec};
 
 const ZONES: u32 = 3;
@@ -178,6 +179,41 @@ fn images() -> impl Strategy<Value = spec::Images> {
     ]
 }
 
+fn others() -> impl Strategy<Value = Vec<ChassisSpec>> {
+    let other = (
+        node(),
+        any::<bool>(),
+        option::of(any::<u32>()),
+        option::of(text()),
+    );
+    let other = other.prop_map(|(name, gateway, zone, remote)| ChassisSpec {
+        name,
+        gateway,
+        zone,
+        remote,
+    });
+    vec(other, 0..3)
+}
+
+fn node() -> impl Strategy<Value = NodeName> {
+    "[a-z0-9]{1,9}".prop_map(|name| name.parse().unwrap())
+}
+
+fn software() -> impl Strategy<Value = Sources> {
+    let source = || (path(), path()).prop_map(|(ovs, ovn)| crate::Source { ovs, ovn });
+    let each = [source(), source(), source(), source()];
+    prop_oneof![
+        Just(Sources::default()),
+        source().prop_map(Sources::all),
+        each.prop_map(|[central, gateway, relay, chassis]| Sources {
+            central,
+            gateway,
+            relay,
+            chassis
+        }),
+    ]
+}
+
 fn path() -> impl Strategy<Value = Option<PathBuf>> {
     option::of(text().prop_map(|text| Path::new("/").join(text)))
 }
@@ -191,12 +227,12 @@ prop_compose! {
         nb_db in path(),
         sb_db in path(),
         data in path(),
-        names in names(),
+        (names, others, absent) in (names(), others(), btree_set(node(), 0..3)),
         workload in workload(),
     ) -> ClusterSpec {
         let name = name.parse().unwrap();
         ClusterSpec {
-            name, relays, database, tls, rbac, interconnection, nb_db, sb_db, data, names, workload,
+            name, relays, database, tls, rbac, interconnection, nb_db, sb_db, data, names, others, absent, workload,
             zones: ZONES, chassis: Some(2 * ZONES), ..ClusterSpec::default()
         }
     }
@@ -207,7 +243,7 @@ prop_compose! {
         spec in databases(),
         runtime in choice(&[RuntimeChoice::Native, RuntimeChoice::Docker, RuntimeChoice::Podman]),
         images in images(),
-        engine_socket in path(),
+        (software, engine_socket) in (software(), path()),
         engine_timeout in any::<u32>(),
         datapath in choice(&[DatapathChoice::Auto, DatapathChoice::Netdev, DatapathChoice::System]),
         underlay in net(),
@@ -217,7 +253,7 @@ prop_compose! {
         (monitor_all, remote_probe_interval, openflow_probe_interval) in any::<(bool, u32, u32)>(),
     ) -> ClusterSpec {
         ClusterSpec {
-            runtime, images, engine_socket, engine_timeout, datapath, underlay, first_address, mtu, encapsulation,
+            runtime, images, software, engine_socket, engine_timeout, datapath, underlay, first_address, mtu, encapsulation,
             monitor_all, remote_probe_interval, openflow_probe_interval, ..spec
         }
     }

@@ -38,11 +38,7 @@ pub(crate) async fn gather(
         image::ensure(&engine, reference, &pull).await?;
     }
     for (reference, roles) in by_image(spec) {
-        let names: BTreeSet<&str> = roles
-            .iter()
-            .flat_map(|role| role.needs())
-            .copied()
-            .collect();
+        let names: BTreeSet<&str> = roles.iter().flat_map(|role| spec.needs(*role)).collect();
         let found = image::software(&engine, reference, names, limits).await?;
         software.extend(roles.into_iter().map(|role| (role, found.clone())));
     }

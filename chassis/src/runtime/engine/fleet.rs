@@ -99,6 +99,15 @@ impl Fleet {
         Ok(blocking(move || adopt(&name, pid, &folder)).await?)
     }
 
+    /// Removes a container of this cluster, if it is still there.
+    pub(crate) async fn remove_one(&self, name: &str) -> Result<(), EngineError> {
+        let engine = self.engine().await?;
+        let label = format!("{OWNER}={}", self.owner);
+        let found = containers::list(engine, Some(&label)).await?;
+        let it = found.into_iter().filter(|container| container.name == name);
+        containers::remove(engine, it.map(|container| container.id).collect()).await
+    }
+
     /// Removes all containers, those included that are being made.
     pub(crate) async fn remove(&self) -> Result<(), EngineError> {
         let engine = self.engine().await?;

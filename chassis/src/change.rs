@@ -1,0 +1,79 @@
+//! Changes of a running cluster: chassis that come and go, other databases, daemons that are started again.
+//!
+//! Several processes may change a cluster. Each holds the state folder's change lock meanwhile, begins with the state that
+//! is on disk, and writes down what is about to be before it is made, so that nothing is there that nobody knows of.
+
+mod chassis;
+mod daemon;
+mod remote;
+
+use std::collections::BTreeMap;
+
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::node::{NodeHandle, blocking};
+use crate::plan::{NodePlan, Plan};
+use crate::state::{self, ChangeLock, State};
+
+/// A change that is going on. The others wait for it.
+struct Change {
+    state: State,
+    /// Declared last, so that it is given up last.
+    lock: ChangeLock,
+}
+
+impl Change {
+    /// Waits for the changes of others, and brings the cluster up to date with them.
+    async fn begin(cluster: &mut Cluster) -> Result<Self, Error> {
+        let (path, name) = (cluster.plan.state_dir.clone(), cluster.name().clone());
+        let lock = blocking(move || ChangeLock::take(&path)).await?;
+        let state = state::read(&cluster.plan.state_dir, &name)?;
+        cluster.follow(&state);
+        Ok(Self { state, lock })
+    }
+
+    /// Writes down what the cluster is now.
+    fn write(&mut self, cluster: &Cluster) -> Result<(), Error> {
+        self.state.plan = cluster.plan.clone();
+        self.state.leases = cluster.leases.clone();
+        self.state.nodes = cluster
+            .nodes
+            .iter()
+            .map(|(name, handle)| (name.clone(), handle.node.process().id().into()))
+            .collect();
+        self.lock.write(&self.state)
+    }
+}
+
+impl Cluster {
+    /// Takes over what others have changed.
+    fn follow(&mut self, state: &State) {
+        if self.plan == state.plan {
+            return;
+        }
+        let mut nodes = BTreeMap::new();
+        for plan in &state.plan.nodes {
+            let name = plan.name.to_string();
+            let known = self.nodes.remove(&name).map(|handle| handle.node);
+            let opened = || {
+                let id = state.nodes.get(&name)?;
+                self.runtime.open(plan, (*id).into()).ok()
+            };
+            if let Some(node) = known
+                .filter(|node| node.process().is_alive())
+                .or_else(opened)
+            {
+                let plan = plan.clone();
+                nodes.insert(name, NodeHandle { plan, node });
+            }
+        }
+        self.nodes = nodes;
+        self.plan = state.plan.clone();
+        self.leases = state.leases.clone();
+    }
+}
+
+fn position(plan: &Plan, name: &str) -> Option<usize> {
+    let mut nodes = plan.nodes.iter();
+    nodes.position(|node: &NodePlan| node.name.as_str() == name)
+}

@@ -1,0 +1,202 @@
+//! Chassis that come and go.
+
+use std::time::Duration;
+
+use ovsdb_client::{Condition, Transaction};
+
+use super::{Change, position};
+use crate::apply;
+use crate::apply::files::Seeds;
+use crate::clock::Clock;
+use crate::cluster::{Cluster, STOP_DEADLINE};
+use crate::error::Error;
+use crate::event::Phase;
+use crate::host;
+use crate::node::NodeHandle;
+use crate::plan::databases::chassis_rows;
+use crate::plan::{NodePlan, PlanProblem};
+use crate::runtime::engine::image::Pull;
+use crate::spec::ChassisSpec;
+use crate::state;
+
+/// How long a controller may take to leave its databases.
+const LEAVE: Duration = Duration::from_secs(5);
+
+impl Cluster {
+    /// Adds a chassis or gateway, and returns when all tunnels to and from it are there. It has an address that no node has
+    /// had before.
+    ///
+    /// One that is to use databases of somebody else is not waited for beyond its daemons.
+    ///
+    /// # Errors
+    /// With everything that is wrong with the request, before anything is touched; or with what did not work, after
+    /// everything was taken back.
+    pub async fn add_chassis(&mut self, spec: ChassisSpec) -> Result<NodeHandle, Error> {
+        let mut change = Change::begin(self).await?;
+        let root = self
+            .plan
+            .state_dir
+            .parent()
+            .unwrap_or(&self.plan.state_dir)
+            .to_owned();
+        let mut asked = change.state.spec.clone();
+        asked.others.push(spec.clone());
+        let facts = host::gather(&asked, &root, Pull::Missing(&Clock::deaf().listener)).await?;
+        let plan = self.plan.add_chassis(&asked, &facts, &spec)?.clone();
+        asked.absent.remove(&spec.name);
+        change.state.spec = asked;
+        // From here on it can be found and stopped, even if this process ends.
+        change.write(self)?;
+        match self.bring(&plan, &spec).await {
+            Ok(()) => {
+                change.write(self)?;
+                self.node(plan.name.as_str())
+            }
+            Err(error) => Err(match self.dismiss(&mut change, plan.name.as_str()).await {
+                Ok(()) => error,
+                Err(then) => Error::TakingBack {
+                    first: Box::new(error),
+                    then: Box::new(then),
+                },
+            }),
+        }
+    }
+
+    async fn bring(&mut self, plan: &NodePlan, spec: &ChassisSpec) -> Result<(), Error> {
+        if self.plan.tls && self.authority.is_none() {
+            self.authority = Some(state::authority(&self.plan.state_dir)?);
+        }
+        let mut clock = Clock::deaf();
+        let made = apply::nodes::create(self, std::slice::from_ref(plan), &clock).await?;
+        self.nodes.extend(made);
+        let handle = self.node(plan.name.as_str())?;
+        let handles = [&handle];
+        apply::links::create(self, &handles, &mut clock).await?;
+        apply::files::write(self, &handles, &Seeds::new(), &mut clock).await?;
+        let own = spec.remote.is_none() && !self.plan.zones.is_empty();
+        if own {
+            self.announce(plan).await?;
+        }
+        apply::daemons::start(self, &handles, &mut clock).await?;
+        if own {
+            apply::ready::wait_for_chassis(self, &mut clock).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the other chassis of a new one, so that they make their tunnels while its daemons start.
+    async fn announce(&self, plan: &NodePlan) -> Result<(), Error> {
+        let failed = |e| Error::in_node(&plan.name, "announcing it", e);
+        let sb = self.sb_of(plan.zone).await?;
+        let mut transaction = forget(plan.name.as_str());
+        for (table, uuid, row) in chassis_rows(&self.plan, plan) {
+            transaction.insert_as(table, uuid, row);
+        }
+        let done = sb.transact("OVN_Southbound", transaction).await;
+        done.map(drop).map_err(failed)
+    }
+
+    /// Stops a chassis or gateway, and returns when the others have no tunnels to it any more. Its rows leave the southbound
+    /// database; its VMs end with it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNode`]; a problem when the node is neither; or with what did not work.
+    pub async fn stop_chassis(&mut self, name: &str) -> Result<(), Error> {
+        let mut change = Change::begin(self).await?;
+        self.dismiss(&mut change, name).await
+    }
+
+    async fn dismiss(&mut self, change: &mut Change, name: &str) -> Result<(), Error> {
+        let plan = self
+            .plan
+            .node_named(name)
+            .cloned()
+            .ok_or_else(|| self.unknown_node(name))?;
+        if !plan.role.is_chassis() {
+            let problem = PlanProblem {
+                what: format!(
+                    "it is no chassis and no gateway but a {}",
+                    plan.role.as_str()
+                ),
+                location: format!("node {name}"),
+                hint: "only those can be stopped by themselves; `ofm stop` stops all nodes"
+                    .to_owned(),
+            };
+            return Err(Error::Change(problem));
+        }
+        if let Some(handle) = self.nodes.get(name) {
+            leave(handle).await;
+        }
+        let ours = self.plan.zones.get(plan.zone as usize - 1).is_some();
+        if ours {
+            let sb = self.sb_of(plan.zone).await?;
+            let done = sb.transact("OVN_Southbound", forget(name)).await;
+            done.map_err(|e| Error::in_node(name, "removing it from the southbound database", e))?;
+        }
+        if let Some(handle) = self.nodes.remove(name) {
+            end(&handle).await?;
+        }
+        self.runtime.remove_one(&plan).await?;
+        let removed = std::fs::remove_dir_all(&plan.dir);
+        if let Err(error) = removed
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(Error::state("removing", &plan.dir, error));
+        }
+        for vm in &plan.vms {
+            self.leases.remove(&vm.name);
+        }
+        if let Some(position) = position(&self.plan, name) {
+            self.plan.nodes.remove(position);
+        }
+        let spec = &mut change.state.spec;
+        let numbered = spec.others.len();
+        spec.others.retain(|other| other.name != plan.name);
+        if numbered == spec.others.len() {
+            spec.absent.insert(plan.name.clone());
+        }
+        change.write(self)?;
+        if ours {
+            apply::ready::wait_for_tunnels(self).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Lets the controller take its rows out of the southbound database. One that is dead or does not listen is left to what
+/// comes after.
+async fn leave(handle: &NodeHandle) {
+    let leave = async {
+        let controller = handle.unixctl("ovn-controller").await?;
+        controller
+            .exit()
+            .await
+            .map_err(|e| Error::in_node(&handle.plan.name, "stopping", e))
+    };
+    let _at_best: Result<Result<(), Error>, _> = tokio::time::timeout(LEAVE, leave).await;
+}
+
+/// Ends a node and everything in it.
+async fn end(handle: &NodeHandle) -> Result<(), Error> {
+    let process = handle.node.process();
+    process.kill();
+    match tokio::time::timeout(STOP_DEADLINE, process.exited()).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(Error::NotReady {
+            node: handle.plan.name.to_string(),
+            phase: Phase::Nodes,
+            missing: "its processes did not end".into(),
+            waited: STOP_DEADLINE,
+            log: String::new(),
+        }),
+    }
+}
+
+/// Removes a chassis from a southbound database, whoever has put it there.
+fn forget(name: &str) -> Transaction {
+    let mut transaction = Transaction::new();
+    for table in ["Chassis", "Chassis_Private"] {
+        transaction.delete(table, [Condition::eq("name", name)]);
+    }
+    transaction
+}

@@ -1,0 +1,195 @@
+//! Changes of a cluster while it runs.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use ofm::spec::ChassisSpec;
+use ofm::{Cluster, Vm};
+use ofm_tests::{Place, wait_until_gone};
+
+use crate::block_on;
+
+const GRACE: Duration = Duration::from_secs(2);
+const ROUNDS: u32 = 20;
+
+/// Chassis come and go while two VMs talk, and the VMs do not notice.
+pub(crate) fn undisturbed(place: &Place) -> Result<(), Failed> {
+    block_on(async {
+        let mut cluster = place.builder().start().await?;
+        let (from, to) = (cluster.vm("sw01p1")?, cluster.vm("sw11p1")?);
+        let inside = cluster.node("ovnfake-int1")?;
+        let address = to.plan().addresses[0].addr();
+        // The first packet of a userspace tunnel is lost while the neighbour is learnt.
+        from.ping(address).await?;
+        let talk = tokio::spawn({
+            let from = from.clone();
+            async move { from.exec(["ping", "-i", "0.01", &address.to_string()]).await }
+        });
+        let began = Instant::now();
+        let mut given = std::collections::BTreeSet::new();
+        for round in 1..=ROUNDS {
+            let name = format!("guest-{round}");
+            let added = cluster.add_chassis(ChassisSpec::new(name.parse()?)).await?;
+            let ip = added.plan().address;
+            assert!(given.insert(ip), "{ip} was given twice");
+            let answer = inside.exec(["ping", "-c", "1", "-w", "5", &ip.to_string()]).await?;
+            assert!(answer.status.success(), "{}", answer.text());
+            assert_eq!(tunnels(&cluster, "guest-").await?, [3]);
+            cluster.stop_chassis(&name).await?;
+            assert_eq!(rows_of(&cluster, &name).await?, 0);
+            assert!(!added.plan().dir.exists());
+        }
+        let status = cluster.status().await?;
+        assert!(status.ready, "{status:#?}");
+        let (sent, received) = end(&from, talk).await?;
+        // Less would mean that it did not go on all the time.
+        let least = began.elapsed().as_millis() as u64 / 10 / 2;
+        assert!(sent > least, "{sent} packets, not {least}");
+        assert_eq!(received, sent, "of packets in {ROUNDS} rounds");
+        cluster.stop().await?;
+        Ok::<_, Failed>(())
+    })??;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
+
+/// Interrupts a ping and returns how many packets it sent and got back.
+async fn end(
+    vm: &Vm,
+    talk: tokio::task::JoinHandle<Result<ofm_netns::Output, ofm::Error>>,
+) -> Result<(u64, u64), Failed> {
+    vm.node().exec(["killall", "-INT", "ping"]).await?;
+    let text = talk.await??.text();
+    let summary = text.lines().find(|line| line.contains("packets transmitted"));
+    let numbers: Vec<u64> = summary
+        .ok_or_else(|| text.clone())?
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    Ok((numbers[0], numbers[1]))
+}
+
+/// How many tunnels the nodes have whose names begin so.
+async fn tunnels(cluster: &Cluster, beginning: &str) -> Result<Vec<usize>, Failed> {
+    let status = cluster.status().await?;
+    let nodes = status.nodes.iter();
+    let nodes = nodes.filter(|node| node.name.as_str().starts_with(beginning));
+    Ok(nodes.map(|node| node.tunnels).collect())
+}
+
+/// How many rows of the southbound database are about a chassis.
+async fn rows_of(cluster: &Cluster, chassis: &str) -> Result<usize, Failed> {
+    use ovsdb_client::{Condition, Transaction};
+    let mut transaction = Transaction::new();
+    let selects: Vec<_> = [("Chassis", "name"), ("Chassis_Private", "name"), ("Encap", "chassis_name")]
+        .map(|(table, column)| transaction.select(table, [Condition::eq(column, chassis)], [column]))
+        .into();
+    let outcome = cluster.sb().await?.transact("OVN_Southbound", transaction).await?;
+    let rows = selects.into_iter().map(|select| outcome.rows(select).unwrap_or_default().len());
+    Ok(rows.sum())
+}
+
+/// The same from the command line, with a gateway, and with bad requests.
+pub(crate) fn commands(place: &Place) -> Result<(), Failed> {
+    place.run(&["start", "--no-fake-vms", "--chassis", "1"])?;
+    assert!(place.run(&["add-chassis", "guest"])?.contains("170.168.0.5"));
+    place.run(&["add-chassis", "way-out", "--gateway"])?;
+    let script = "ovs-vsctl get open . external_ids:ovn-cms-options";
+    let options = place.run(&["exec", "way-out", "--", "sh", "-c", script])?;
+    assert_eq!(options.trim(), "enable-chassis-as-gw");
+    for (args, told) in [
+        (&["add-chassis", "guest"][..], "has a node of that name"),
+        (&["add-chassis", "other", "--zone", "2"], "no zone 2"),
+        (&["add-chassis", "other", "nowhere"], "\"nowhere\""),
+        (&["stop-chassis", "ovn-central-az1"], "no chassis"),
+        (&["stop-chassis", "nobody"], "no node nobody"),
+        (&["set-ovn-remote", "nowhere"], "\"nowhere\""),
+        (&["set-chassis-ovn-remote", "ovn-central-az1", "tcp:1.2.3.4:1"], "central"),
+        (&["restart", "guest", "nothing"], "no daemon nothing"),
+    ] {
+        let output = place.ofm(args).output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
+        assert!(text.contains(told) && text.contains("hint:"), "{args:?}: {text}");
+    }
+    place.run(&["set-chassis-ovn-remote", "guest", "tcp:1.2.3.4:6642"])?;
+    let remote = "ovs-vsctl get open . external_ids:ovn-remote";
+    let all = place.run(&["run-command", "sh", "-c", &format!("hostname; {remote} || true")])?;
+    let lines: Vec<_> = all.lines().collect();
+    let expected = [
+        "--- ovn-central-az1",
+        "ovn-central-az1",
+        "--- ovn-gw-1",
+        "ovn-gw-1",
+        "\"ssl:170.168.0.2:6642\"",
+        "--- ovn-chassis-1",
+        "ovn-chassis-1",
+        "\"ssl:170.168.0.2:6642\"",
+        "--- guest",
+        "guest",
+        "\"tcp:1.2.3.4:6642\"",
+        "--- way-out",
+        "way-out",
+        "\"ssl:170.168.0.2:6642\"",
+    ];
+    assert_eq!(lines, expected);
+    // Whoever cannot leave in order is stopped all the same.
+    place.run(&["stop-chassis", "guest"])?;
+    let status: serde_json::Value = serde_json::from_str(&place.run(&["status", "--json"])?)?;
+    assert_eq!(status["ready"], true, "{status:#}");
+    assert_eq!(status["nodes"].as_array().map(Vec::len), Some(4));
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
+
+/// Daemons are started again: after they were killed, below another program, and as another program.
+pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
+    block_on(async {
+        let cluster = place.builder().start().await?;
+        let chassis = cluster.node("ovn-chassis-1")?;
+        let (from, to) = (cluster.vm("sw01p1")?, cluster.vm("sw11p1")?);
+        let address = to.plan().addresses[0].addr();
+        for (node, daemon) in [
+            ("ovn-chassis-1", "ovs-vswitchd"),
+            ("ovn-chassis-1", "ovn-controller"),
+            ("ovn-chassis-1", "ovsdb-server"),
+            ("ovn-central-az1", "ovsdb-server-sb"),
+            ("ovn-central-az1", "ovn-northd"),
+        ] {
+            let before = pid(&cluster, node, daemon).await?;
+            cluster.restart(node, daemon, &[]).await?;
+            let after = pid(&cluster, node, daemon).await?;
+            assert_ne!(before, after, "{daemon}");
+            from.ping(address).await?;
+        }
+        chassis.exec(["killall", "-9", "--wait", "ovs-vswitchd"]).await?;
+        assert!(!cluster.status().await?.ready);
+        cluster.restart("ovn-chassis-1", "ovs-vswitchd", &[]).await?;
+        from.ping(address).await?;
+        let wrap = ["env", "OFM_TEST=wrapped"].map(str::to_owned);
+        cluster.restart("ovn-chassis-1", "ovs-vswitchd", &wrap).await?;
+        let script = "tr '\\0' '\\n' < /proc/$(cat /run/openvswitch/ovs-vswitchd.pid)/environ";
+        let environment = chassis.exec(["sh", "-c", script]).await?.text();
+        assert!(environment.contains("OFM_TEST=wrapped"), "{environment}");
+        from.ping(address).await?;
+        // What ends instead of serving is told, with what it said.
+        let wrap = ["sh", "-c", "echo no such luck; exit 3"].map(str::to_owned);
+        let error = cluster.restart("ovn-chassis-1", "ovn-controller", &wrap).await;
+        let text = error.map_err(|error| error.to_string()).err().unwrap_or_default();
+        assert!(text.contains("exit status: 3") && text.contains("no such luck"), "{text}");
+        cluster.restart("ovn-chassis-1", "ovn-controller", &[]).await?;
+        let status = cluster.status().await?;
+        assert!(status.ready, "{status:#?}");
+        cluster.stop().await?;
+        Ok::<_, Failed>(())
+    })?
+}
+
+async fn pid(cluster: &Cluster, node: &str, daemon: &str) -> Result<Option<i32>, Failed> {
+    let status = cluster.status().await?;
+    let node = status.nodes.iter().find(|n| n.name.as_str() == node).ok_or("no such node")?;
+    let daemon = node.daemons.iter().find(|d| d.name == daemon).ok_or("no such daemon")?;
+    assert!(daemon.alive, "{daemon:?}");
+    Ok(daemon.pid)
+}
