@@ -23,7 +23,10 @@ pub(crate) fn undisturbed(place: &Place) -> Result<(), Failed> {
         from.ping(address).await?;
         let talk = tokio::spawn({
             let from = from.clone();
-            async move { from.exec(["ping", "-i", "0.01", &address.to_string()]).await }
+            async move {
+                from.exec(["ping", "-i", "0.01", &address.to_string()])
+                    .await
+            }
         });
         let began = Instant::now();
         let mut given = std::collections::BTreeSet::new();
@@ -32,7 +35,9 @@ pub(crate) fn undisturbed(place: &Place) -> Result<(), Failed> {
             let added = cluster.add_chassis(ChassisSpec::new(name.parse()?)).await?;
             let ip = added.plan().address;
             assert!(given.insert(ip), "{ip} was given twice");
-            let answer = inside.exec(["ping", "-c", "1", "-w", "5", &ip.to_string()]).await?;
+            let answer = inside
+                .exec(["ping", "-c", "1", "-w", "5", &ip.to_string()])
+                .await?;
             assert!(answer.status.success(), "{}", answer.text());
             assert_eq!(tunnels(&cluster, "guest-").await?, [3]);
             cluster.stop_chassis(&name).await?;
@@ -60,7 +65,9 @@ async fn end(
 ) -> Result<(u64, u64), Failed> {
     vm.node().exec(["killall", "-INT", "ping"]).await?;
     let text = talk.await??.text();
-    let summary = text.lines().find(|line| line.contains("packets transmitted"));
+    let summary = text
+        .lines()
+        .find(|line| line.contains("packets transmitted"));
     let numbers: Vec<u64> = summary
         .ok_or_else(|| text.clone())?
         .split(' ')
@@ -81,18 +88,32 @@ async fn tunnels(cluster: &Cluster, beginning: &str) -> Result<Vec<usize>, Faile
 async fn rows_of(cluster: &Cluster, chassis: &str) -> Result<usize, Failed> {
     use ovsdb_client::{Condition, Transaction};
     let mut transaction = Transaction::new();
-    let selects: Vec<_> = [("Chassis", "name"), ("Chassis_Private", "name"), ("Encap", "chassis_name")]
-        .map(|(table, column)| transaction.select(table, [Condition::eq(column, chassis)], [column]))
-        .into();
-    let outcome = cluster.sb().await?.transact("OVN_Southbound", transaction).await?;
-    let rows = selects.into_iter().map(|select| outcome.rows(select).unwrap_or_default().len());
+    let selects: Vec<_> = [
+        ("Chassis", "name"),
+        ("Chassis_Private", "name"),
+        ("Encap", "chassis_name"),
+    ]
+    .map(|(table, column)| transaction.select(table, [Condition::eq(column, chassis)], [column]))
+    .into();
+    let outcome = cluster
+        .sb()
+        .await?
+        .transact("OVN_Southbound", transaction)
+        .await?;
+    let rows = selects
+        .into_iter()
+        .map(|select| outcome.rows(select).unwrap_or_default().len());
     Ok(rows.sum())
 }
 
 /// The same from the command line, with a gateway, and with bad requests.
 pub(crate) fn commands(place: &Place) -> Result<(), Failed> {
     place.run(&["start", "--no-fake-vms", "--chassis", "1"])?;
-    assert!(place.run(&["add-chassis", "guest"])?.contains("170.168.0.5"));
+    assert!(
+        place
+            .run(&["add-chassis", "guest"])?
+            .contains("170.168.0.5")
+    );
     place.run(&["add-chassis", "way-out", "--gateway"])?;
     let script = "ovs-vsctl get open . external_ids:ovn-cms-options";
     let options = place.run(&["exec", "way-out", "--", "sh", "-c", script])?;
@@ -104,17 +125,28 @@ pub(crate) fn commands(place: &Place) -> Result<(), Failed> {
         (&["stop-chassis", "ovn-central-az1"], "no chassis"),
         (&["stop-chassis", "nobody"], "no node nobody"),
         (&["set-ovn-remote", "nowhere"], "\"nowhere\""),
-        (&["set-chassis-ovn-remote", "ovn-central-az1", "tcp:1.2.3.4:1"], "central"),
+        (
+            &["set-chassis-ovn-remote", "ovn-central-az1", "tcp:1.2.3.4:1"],
+            "central",
+        ),
         (&["restart", "guest", "nothing"], "no daemon nothing"),
     ] {
         let output = place.ofm(args).output()?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{args:?}: {text}");
-        assert!(text.contains(told) && text.contains("hint:"), "{args:?}: {text}");
+        assert!(
+            text.contains(told) && text.contains("hint:"),
+            "{args:?}: {text}"
+        );
     }
     place.run(&["set-chassis-ovn-remote", "guest", "tcp:1.2.3.4:6642"])?;
     let remote = "ovs-vsctl get open . external_ids:ovn-remote";
-    let all = place.run(&["run-command", "sh", "-c", &format!("hostname; {remote} || true")])?;
+    let all = place.run(&[
+        "run-command",
+        "sh",
+        "-c",
+        &format!("hostname; {remote} || true"),
+    ])?;
     let lines: Vec<_> = all.lines().collect();
     let expected = [
         "--- ovn-central-az1",
@@ -163,22 +195,38 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
             assert_ne!(before, after, "{daemon}");
             from.ping(address).await?;
         }
-        chassis.exec(["killall", "-9", "--wait", "ovs-vswitchd"]).await?;
+        chassis
+            .exec(["killall", "-9", "--wait", "ovs-vswitchd"])
+            .await?;
         assert!(!cluster.status().await?.ready);
-        cluster.restart("ovn-chassis-1", "ovs-vswitchd", &[]).await?;
+        cluster
+            .restart("ovn-chassis-1", "ovs-vswitchd", &[])
+            .await?;
         from.ping(address).await?;
         let wrap = ["env", "OFM_TEST=wrapped"].map(str::to_owned);
-        cluster.restart("ovn-chassis-1", "ovs-vswitchd", &wrap).await?;
+        cluster
+            .restart("ovn-chassis-1", "ovs-vswitchd", &wrap)
+            .await?;
         let script = "tr '\\0' '\\n' < /proc/$(cat /run/openvswitch/ovs-vswitchd.pid)/environ";
         let environment = chassis.exec(["sh", "-c", script]).await?.text();
         assert!(environment.contains("OFM_TEST=wrapped"), "{environment}");
         from.ping(address).await?;
         // What ends instead of serving is told, with what it said.
         let wrap = ["sh", "-c", "echo no such luck; exit 3"].map(str::to_owned);
-        let error = cluster.restart("ovn-chassis-1", "ovn-controller", &wrap).await;
-        let text = error.map_err(|error| error.to_string()).err().unwrap_or_default();
-        assert!(text.contains("exit status: 3") && text.contains("no such luck"), "{text}");
-        cluster.restart("ovn-chassis-1", "ovn-controller", &[]).await?;
+        let error = cluster
+            .restart("ovn-chassis-1", "ovn-controller", &wrap)
+            .await;
+        let text = error
+            .map_err(|error| error.to_string())
+            .err()
+            .unwrap_or_default();
+        assert!(
+            text.contains("exit status: 3") && text.contains("no such luck"),
+            "{text}"
+        );
+        cluster
+            .restart("ovn-chassis-1", "ovn-controller", &[])
+            .await?;
         let status = cluster.status().await?;
         assert!(status.ready, "{status:#?}");
         cluster.stop().await?;
@@ -188,8 +236,16 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
 
 async fn pid(cluster: &Cluster, node: &str, daemon: &str) -> Result<Option<i32>, Failed> {
     let status = cluster.status().await?;
-    let node = status.nodes.iter().find(|n| n.name.as_str() == node).ok_or("no such node")?;
-    let daemon = node.daemons.iter().find(|d| d.name == daemon).ok_or("no such daemon")?;
+    let node = status
+        .nodes
+        .iter()
+        .find(|n| n.name.as_str() == node)
+        .ok_or("no such node")?;
+    let daemon = node
+        .daemons
+        .iter()
+        .find(|d| d.name == daemon)
+        .ok_or("no such daemon")?;
     assert!(daemon.alive, "{daemon:?}");
     Ok(daemon.pid)
 }

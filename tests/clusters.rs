@@ -1,10 +1,13 @@
 //! Real clusters with real daemons, on every runtime. Each test has a state folder and a cluster name of its own, and
 //! they run side by side. Needs root.
 
+mod changes;
 mod crash;
 mod engines;
 mod images;
+mod matrix;
 mod refusals;
+mod rows;
 mod traffic;
 mod versions;
 
@@ -23,7 +26,7 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // The tests wait for daemons more than they compute.
     arguments.test_threads = arguments.test_threads.or(Some(4));
-    let tests: [(&str, &[Runtime], &[&str], Test); 32] = [
+    let tests: &[(&str, &[Runtime], &[&str], Test)] = &[
         (
             "vms_on_two_chassis_reach_each_other",
             &Runtime::ALL,
@@ -44,6 +47,24 @@ fn main() {
             traffic::isolated,
         ),
         (
+            "chassis_come_and_go_while_others_talk",
+            &[Runtime::Native],
+            &["ping", "killall"],
+            changes::undisturbed,
+        ),
+        (
+            "commands_change_a_running_cluster",
+            MAIN,
+            &["ovs-vsctl"],
+            changes::commands,
+        ),
+        (
+            "daemons_are_started_again",
+            MAIN,
+            &["killall"],
+            changes::restarted,
+        ),
+        (
             "exec_passes_on_what_a_program_does",
             &Runtime::ALL,
             &[],
@@ -54,6 +75,12 @@ fn main() {
             &Runtime::ALL,
             &["strace"],
             traffic::executed,
+        ),
+        (
+            "the_databases_hold_the_demo_row_by_row",
+            MAIN,
+            &[],
+            rows::all,
         ),
         (
             "a_killed_start_leaves_nothing",
@@ -183,10 +210,22 @@ fn main() {
         ),
     ];
     let mut trials = Vec::new();
-    for (name, runtimes, needs, test) in tests {
+    for &(name, runtimes, needs, test) in tests {
         for &runtime in runtimes {
             let run = move || test(&Place::new(runtime)?);
             trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
+        }
+    }
+    for combination in matrix::Combination::all() {
+        let runtimes = if combination.is_extreme() {
+            MAIN
+        } else {
+            &[Runtime::Native]
+        };
+        for &runtime in runtimes {
+            let name = format!("{runtime}::all_is_connected_with_{combination}");
+            let run = move || matrix::connected(&Place::new(runtime)?, combination);
+            trials.push(trial(name, runtime, &[], run));
         }
     }
     // These do something to their engine, so each has one of its own.

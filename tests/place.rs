@@ -49,6 +49,7 @@ impl Runtime {
                 "ovsdb-server",
                 "ovs-vswitchd",
                 "ovn-northd",
+                "ovn-ic",
                 "ovn-controller",
             ],
             Runtime::Engine(kind) => [kind.programs(), &["mmdebstrap"]].concat(),

@@ -25,8 +25,19 @@ pub(crate) fn reach(place: &Place) -> Result<(), Failed> {
         let status = cluster.status().await?;
         assert!(status.ready, "{status:#?}");
         assert!(status.vms.iter().all(|vm| vm.up), "{status:#?}");
-        let tunnels: Vec<_> = status.nodes.iter().map(|node| node.tunnels).collect();
-        assert_eq!(tunnels, [0, 2, 2, 2]);
+        let nodes = status.nodes.iter();
+        let tunnels: Vec<_> = nodes
+            .map(|node| (node.name.as_str(), node.tunnels))
+            .collect();
+        let expected = [
+            ("ovn-central-az1", 0),
+            ("ovn-gw-1", 2),
+            ("ovn-chassis-1", 2),
+            ("ovn-chassis-2", 2),
+            ("ovnfake-ext1", 0),
+            ("ovnfake-int1", 0),
+        ];
+        assert_eq!(tunnels, expected);
         cluster.stop().await?;
         Ok::<_, Failed>(())
     })??;
@@ -186,6 +197,7 @@ pub(crate) fn executed(place: &Place) -> Result<(), Failed> {
         "ovsdb-server",
         "ovs-vswitchd",
         "ovn-northd",
+        "ovn-ic",
         "ovn-controller",
     ];
     let name = |path: &&str| path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -194,7 +206,7 @@ pub(crate) fn executed(place: &Place) -> Result<(), Failed> {
         .filter(|p| !allowed.contains(&name(p).as_str()))
         .collect();
     assert!(strangers.is_empty(), "{strangers:?}");
-    // Twice ofm, three daemons of the central, three of each gateway and chassis.
-    assert_eq!(programs.len(), 2 + 3 + 3 * 3, "{programs:?}");
+    // Twice ofm, four database servers, northd and ovn-ic of the central, three daemons of each gateway and chassis.
+    assert_eq!(programs.len(), 2 + 6 + 3 * 3, "{programs:?}");
     Ok(())
 }

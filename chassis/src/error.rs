@@ -166,8 +166,8 @@ impl Error {
         match self {
             Error::NotRoot => Some("run it with sudo, or as root in a container".into()),
             Error::Missing(_) => Some(
-                "install Open vSwitch and OVN: openvswitch-switch, ovn-central, ovn-host, ovn-ic and ovn-ic-db on Debian and Ubuntu; \
-                 openvswitch, ovn-central and ovn-host on Fedora; or name paths to them (--ovs, --ovn)"
+                "install Open vSwitch and OVN: openvswitch-switch, ovn-central, ovn-host, ovn-ic and ovn-ic-db on Debian \
+                 and Ubuntu; openvswitch, ovn-central and ovn-host on Fedora; or name paths to them (--ovs, --ovn)"
                     .into(),
             ),
             Error::Running { name } => Some(format!(

@@ -2,14 +2,17 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ofm_netns::{Command, Node, Output};
 use ovsdb_client::Client;
 use ovsdb_client::unixctl::{Unixctl, find_socket};
 
 use crate::error::Error;
+use crate::ping;
 use crate::plan::NodePlan;
 
 /// How much of a log an error shows.
@@ -51,6 +54,15 @@ impl NodeHandle {
         let command = self.command(program).args(argv);
         let child = blocking(move || command.spawn()).await?;
         Ok(child.output().await?)
+    }
+
+    /// Sends ICMP echo requests from it, as [`Vm::ping`](crate::Vm::ping) does from a VM, until one is answered; returns
+    /// the round trip of that one.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] after 5 seconds.
+    pub async fn ping(&self, address: IpAddr) -> Result<Duration, Error> {
+        ping::ping(self.plan.name.as_str(), self.node.namespaces(), address).await
     }
 
     /// A client of its own OVS database.

@@ -4,13 +4,38 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ofm_netns::Namespaces;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
 
+use crate::error::Error;
+use crate::node::blocking;
+
 const INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long [`ping`] waits.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Sends ICMP echo requests from somewhere, whose name is for errors, until one is answered; returns the round trip of
+/// that one.
+pub(crate) async fn ping(
+    name: &str,
+    namespaces: Namespaces,
+    address: IpAddr,
+) -> Result<Duration, Error> {
+    let began = Instant::now();
+    let answer = blocking(move || namespaces.run(|| echo(address, began + DEADLINE)))
+        .await?
+        .map_err(|e| Error::in_node(name, "sending an ICMP echo", e))?;
+    answer.ok_or_else(|| Error::NoAnswer {
+        vm: name.to_owned(),
+        address,
+        waited: began.elapsed(),
+    })
+}
+
 /// Asks until there is an answer, whose round trip is returned, or the deadline, which gives `None`.
-pub(crate) fn echo(address: IpAddr, deadline: Instant) -> io::Result<Option<Duration>> {
+fn echo(address: IpAddr, deadline: Instant) -> io::Result<Option<Duration>> {
     let (family, protocol) = match address {
         IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
         IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
@@ -35,10 +60,15 @@ pub(crate) fn echo(address: IpAddr, deadline: Instant) -> io::Result<Option<Dura
             let left = left.max(Duration::from_millis(1));
             set_socket_timeout(&socket, Timeout::Recv, Some(left))?;
             let mut buffer = [0_u8; 256];
-            let Ok((length, _)) = rustix::net::recv(&socket, &mut buffer, RecvFlags::empty())
-            else {
+            let received = rustix::net::recvfrom(&socket, &mut buffer, RecvFlags::empty());
+            let Ok((length, _, from)) = received else {
                 break;
             };
+            // The socket gets what comes from anywhere, and another thread may ask another address at the same time.
+            let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+            if from.is_none_or(|from| from.ip() != address) {
+                continue;
+            }
             if answers(address, &buffer[..length], identifier, sequence) {
                 return Ok(Some(sent.elapsed()));
             }

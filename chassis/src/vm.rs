@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ofm_netns::{Namespaces, Output};
 
@@ -10,9 +10,6 @@ use crate::error::Error;
 use crate::node::{NodeHandle, blocking};
 use crate::ping;
 use crate::plan::VmPlan;
-
-/// How long [`Vm::ping`] waits.
-const PING_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A fake VM of a cluster. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,16 +37,7 @@ impl Vm {
     /// # Errors
     /// [`Error::NoAnswer`] after 5 seconds.
     pub async fn ping(&self, address: IpAddr) -> Result<Duration, Error> {
-        let began = Instant::now();
-        let answer = self
-            .run(move || ping::echo(address, began + PING_DEADLINE))
-            .await?
-            .map_err(|e| Error::in_node(&self.plan.name, "sending an ICMP echo", e))?;
-        answer.ok_or_else(|| Error::NoAnswer {
-            vm: self.plan.name.clone(),
-            address,
-            waited: began.elapsed(),
-        })
+        ping::ping(&self.plan.name, self.namespaces.clone(), address).await
     }
 
     /// Runs a program in it, as [`NodeHandle::exec`] does in a node.
