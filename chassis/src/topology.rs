@@ -320,6 +320,16 @@ impl Topology {
         self.vms.iter().map(|(_, vm)| vm)
     }
 
+    /// The names of the switches, in the order in which they were added.
+    pub fn switch_names(&self) -> impl Iterator<Item = &str> {
+        self.switches.iter().map(|switch| switch.name.as_str())
+    }
+
+    /// The names of the routers, in the order in which they were added.
+    pub fn router_names(&self) -> impl Iterator<Item = &str> {
+        self.routers.iter().map(|router| router.name.as_str())
+    }
+
     /// The switches, in the order in which they were added.
     pub(crate) fn switches(&self) -> &[Switch] {
         &self.switches

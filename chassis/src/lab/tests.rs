@@ -102,6 +102,25 @@ fn the_schema_describes_every_key() {
 }
 
 #[test]
+fn the_reference_has_every_key() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/topology-file.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let schema = Lab::schema();
+    let definitions = schema["definitions"].as_object().unwrap();
+    let objects = definitions.values().chain([&schema]);
+    let keys = objects.flat_map(|object| object["properties"].as_object().into_iter().flatten());
+    for (key, _) in keys {
+        let forms = [
+            format!("`{key}`"),
+            format!("[{key}]"),
+            format!("`{{ {key} = "),
+            format!(", {key} = "),
+        ];
+        assert!(forms.iter().any(|form| text.contains(form)), "{key}");
+    }
+}
+
+#[test]
 fn what_is_no_lab_is_told_with_its_place() {
     for (text, expected) in [
         (
