@@ -17,6 +17,7 @@ use crate::node::NodeHandle;
 use crate::pki::Authority;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
+use crate::spec::ClusterSpec;
 use crate::state::{self, State, StateDir};
 use crate::vm::Vm;
 
@@ -90,6 +91,14 @@ impl Cluster {
     /// Everything that was decided about it.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What was asked for, as it was changed since.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn spec(&self) -> Result<ClusterSpec, Error> {
+        Ok(state::read(&self.plan.state_dir, self.name())?.spec)
     }
 
     /// How long each phase of its start took.

@@ -27,9 +27,11 @@ use addresses::Hosts;
 
 pub use container::{ContainerPlan, EngineFacts, EnginePlan, RuntimePlan};
 pub use databases::{DatabasePlan, RaftPlan, nb_rows, sb_rows};
+pub(crate) use nodes::chassis_names;
 pub use ovs::ovs_transaction;
 pub use problem::{PlanErrors, PlanProblem};
 pub use zones::ZonePlan;
+pub(crate) use zones::zone_of;
 
 /// What a plan depends on besides the spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

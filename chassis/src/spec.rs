@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use ipnet::{IpNet, Ipv4Net};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ClusterName, NodeName};
@@ -218,7 +219,7 @@ impl Default for NodeNames {
 }
 
 /// How the databases of a zone are served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DatabaseMode {
     /// By one central.
@@ -239,7 +240,7 @@ impl DatabaseMode {
 }
 
 /// How packets between chassis are encapsulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encapsulation {
     /// Geneve, which OVN needs for all its features.
@@ -263,7 +264,7 @@ impl Encapsulation {
 }
 
 /// What is to provide the nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuntimeChoice {
     /// ofm itself, with the programs of the host unless [`ClusterSpec::software`] says otherwise.
@@ -333,7 +334,7 @@ impl Default for Images {
 }
 
 /// The wish for a datapath.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DatapathChoice {
     /// The kernel's datapath where the kernel has it, else the userspace one.

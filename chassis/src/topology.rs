@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use ovsdb_client::value::{Datum, Row};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -59,23 +60,23 @@ pub struct RouterId(usize);
 pub struct ConnectionId(usize);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Switch {
-    name: String,
+pub(crate) struct Switch {
+    pub(crate) name: String,
     /// Whether it joins availability zones.
-    transit: bool,
-    dhcp: Option<Dhcp>,
-    ports: Vec<Port>,
+    pub(crate) transit: bool,
+    pub(crate) dhcp: Option<Dhcp>,
+    pub(crate) ports: Vec<Port>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Router {
-    name: String,
-    nats: Vec<Nat>,
+pub(crate) struct Router {
+    pub(crate) name: String,
+    pub(crate) nats: Vec<Nat>,
 }
 
 /// A port that no VM is bound to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-enum Port {
+pub(crate) enum Port {
     Plain {
         name: String,
         mac: MacAddr,
@@ -88,7 +89,7 @@ enum Port {
 }
 
 impl Port {
-    fn name(&self) -> &String {
+    pub(crate) fn name(&self) -> &String {
         match self {
             Port::Plain { name, .. } | Port::Localnet { name, .. } => name,
         }
@@ -96,12 +97,12 @@ impl Port {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Connection {
+pub(crate) struct Connection {
     router: RouterId,
     switch: SwitchId,
-    mac: MacAddr,
-    networks: Vec<IpNet>,
-    gateway_chassis: Vec<(String, i64)>,
+    pub(crate) mac: MacAddr,
+    pub(crate) networks: Vec<IpNet>,
+    pub(crate) gateway_chassis: Vec<(String, i64)>,
 }
 
 /// How OVN gives addresses to VMs of a switch that ask by DHCP.
@@ -137,7 +138,7 @@ pub struct Nat {
 }
 
 /// Direction of a translation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NatKind {
     /// Of the source, on the way out.
@@ -317,6 +318,38 @@ impl Topology {
     /// The VMs, in the order in which they were added.
     pub fn vms(&self) -> impl Iterator<Item = &VmSpec> {
         self.vms.iter().map(|(_, vm)| vm)
+    }
+
+    /// The names of the switches, in the order in which they were added.
+    pub fn switch_names(&self) -> impl Iterator<Item = &str> {
+        self.switches.iter().map(|switch| switch.name.as_str())
+    }
+
+    /// The names of the routers, in the order in which they were added.
+    pub fn router_names(&self) -> impl Iterator<Item = &str> {
+        self.routers.iter().map(|router| router.name.as_str())
+    }
+
+    /// The switches, in the order in which they were added.
+    pub(crate) fn switches(&self) -> &[Switch] {
+        &self.switches
+    }
+
+    /// The routers, in the order in which they were added, each with its connections and the switches of these.
+    pub(crate) fn routers(&self) -> impl Iterator<Item = (&Router, Vec<(&Connection, &Switch)>)> {
+        let connections = |id| {
+            let own = self.connections.iter().filter(move |c| c.router == id);
+            own.filter_map(|c| Some((c, self.switches.get(c.switch.0)?)))
+                .collect()
+        };
+        let routers = self.routers.iter().enumerate();
+        routers.map(move |(index, router)| (router, connections(RouterId(index))))
+    }
+
+    /// The VMs with their switches, in the order in which they were added.
+    pub(crate) fn placed_vms(&self) -> impl Iterator<Item = (&Switch, &VmSpec)> {
+        let vms = self.vms.iter();
+        vms.filter_map(|(switch, vm)| Some((self.switches.get(switch.0)?, vm)))
     }
 
     /// The VMs that ask a switch for an address which does not offer any.

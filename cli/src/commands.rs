@@ -5,9 +5,11 @@ mod change;
 mod doctor;
 mod environment;
 mod exec;
+mod export;
 mod gc;
 mod ls;
 mod plan;
+mod schema;
 mod selection;
 mod software;
 mod start;
@@ -80,6 +82,8 @@ enum Command {
     Status(status::StatusArgs),
     Exec(exec::Exec),
     Plan(plan::PlanArgs),
+    Export(export::Export),
+    Schema(schema::Schema),
     AddChassis(change::AddChassis),
     StopChassis(change::StopChassis),
     StartChassis(start::StartChassis),
@@ -102,6 +106,8 @@ impl Cli {
             Command::Status(status) => status.run(global).await,
             Command::Exec(exec) => exec.run(global).await,
             Command::Plan(plan) => plan.run(global).await,
+            Command::Export(export) => export.run(global),
+            Command::Schema(schema) => schema.run(),
             Command::AddChassis(add) => add.run(global).await,
             Command::StopChassis(stop) => stop.run(global).await,
             Command::StartChassis(start) => start.run(global).await,

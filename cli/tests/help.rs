@@ -39,6 +39,8 @@ fn the_program_names_its_commands() {
             "status",
             "exec",
             "plan",
+            "export",
+            "schema",
             "doctor",
             "build",
             "gc",
@@ -78,6 +80,8 @@ fn every_command_names_its_flags() {
         "--gateways",
         "--datapath",
         "--no-fake-vms",
+        "--file",
+        "-f",
         "--json",
     ];
     let build = [
@@ -99,7 +103,7 @@ fn every_command_names_its_flags() {
         "--list-packages",
         "--json",
     ];
-    let commands: [(&str, &[&str]); 9] = [
+    let commands: [(&str, &[&str]); 11] = [
         ("start", &selection),
         ("plan", &selection),
         ("stop", &["--all", "--json"]),
@@ -112,11 +116,21 @@ fn every_command_names_its_flags() {
         ("doctor", &["--chassis", "--json"]),
         ("build", &build),
         ("gc", &["--json"]),
+        ("export", &["-f FILE"]),
+        ("schema", &["#:schema"]),
     ];
     for (command, flags) in commands {
         helps(&[command, "--help"], flags);
         helps(&[command, "--help"], &["--cluster"]);
     }
+}
+
+#[test]
+fn the_schema_is_json() {
+    let output = ofm(&["schema"]);
+    assert!(output.status.success());
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(schema["properties"]["chassis"]["type"], "integer");
 }
 
 #[test]

@@ -77,6 +77,12 @@ fn role_of(chassis: &ChassisSpec) -> Role {
     }
 }
 
+/// The zones and names of the gateways and chassis.
+pub(crate) fn chassis_names(spec: &ClusterSpec) -> impl Iterator<Item = (u32, String)> {
+    let chassis = raw_names(spec).filter(|(role, ..)| role.is_chassis());
+    chassis.map(|(_, zone, _, name)| (zone, name))
+}
+
 /// The nodes of a spec that was checked.
 pub(super) fn names(spec: &ClusterSpec) -> Vec<NamedNode> {
     let hosts = Hosts::of(spec.underlay);

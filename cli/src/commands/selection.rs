@@ -1,21 +1,30 @@
 //! What a cluster shall be, for `start` and `plan`.
 
+mod given;
+
+use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{ArgAction, Args, ValueEnum};
 use ipnet::IpNet;
+use ofm::lab::{Images, Lab};
 use ofm::name::ClusterName;
-use ofm::spec::{
-    ClusterSpec, DEFAULT_IMAGE, DatabaseMode, DatapathChoice, Encapsulation, Images, NodeNames,
-    RuntimeChoice, Workload,
-};
+use ofm::spec::{DEFAULT_IMAGE, DatabaseMode, DatapathChoice, Encapsulation, RuntimeChoice};
 
 use super::software::SoftwareArgs;
+pub(super) use given::Layer;
+pub(crate) use given::Selection;
 
 #[derive(Debug, Args)]
-pub(crate) struct Selection {
+struct Arguments {
+    /// A topology file: TOML that says what flags say, and switches, routers and VMs; - is standard input
+    ///
+    /// A flag that is given goes before the file, and the file before variables in the environment. `ofm schema` describes
+    /// the file to editors, and `ofm export` writes one.
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     size: SizeArgs,
     #[command(flatten)]
@@ -51,10 +60,10 @@ struct SizeArgs {
     #[arg(
         long,
         value_name = "yes|no",
+        action = ArgAction::Set,
         env = "CREATE_FAKE_VMS",
         default_value = "yes",
         overrides_with = "no_fake_vms",
-        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     fake_vms: bool,
@@ -95,9 +104,9 @@ struct DatabaseArgs {
         long,
         hide = true,
         value_name = "yes|no",
+        action = ArgAction::Set,
         env = "OVN_DB_CLUSTER",
         default_value = "no",
-        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     db_cluster: bool,
@@ -114,10 +123,10 @@ struct DatabaseArgs {
     #[arg(
         long,
         value_name = "yes|no",
+        action = ArgAction::Set,
         env = "ENABLE_SSL",
         default_value = "yes",
         overrides_with = "no_tls",
-        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     tls: bool,
@@ -131,10 +140,10 @@ struct DatabaseArgs {
     #[arg(
         long,
         value_name = "yes|no",
+        action = ArgAction::Set,
         env = "OVN_START_IC_DBS",
         default_value = "yes",
         overrides_with = "no_ic",
-        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     ic: bool,
@@ -188,12 +197,12 @@ struct ChassisArgs {
     #[arg(
         long,
         value_name = "yes|no",
+        action = ArgAction::Set,
         env = "OVN_MONITOR_ALL",
         default_value = "no",
         num_args = 0..=1,
         default_missing_value = "yes",
         require_equals = true,
-        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     monitor_all: bool,
@@ -226,7 +235,7 @@ struct RuntimeArgs {
     data: Option<PathBuf>,
 }
 
-/// The images of containers. A flag or variable of a role goes before the one for all.
+/// The images of containers. One of a role goes before the one for all.
 #[derive(Debug, Args)]
 struct ImageArgs {
     /// Image of all nodes, where a container engine provides them
@@ -247,14 +256,14 @@ struct ImageArgs {
 }
 
 impl ImageArgs {
-    fn images(&self) -> Images {
-        let of = |role: &Option<String>| role.as_ref().unwrap_or(&self.image).clone();
-        Images {
-            central: of(&self.central_image),
-            gateway: of(&self.gateway_image),
-            relay: of(&self.relay_image),
-            chassis: of(&self.chassis_image),
-        }
+    fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) {
+        lab.image = layer.value("image", &self.image);
+        lab.images = Images {
+            central: layer.option("central_image", &self.central_image),
+            gateway: layer.option("gateway_image", &self.gateway_image),
+            relay: layer.option("relay_image", &self.relay_image),
+            chassis: layer.option("chassis_image", &self.chassis_image),
+        };
     }
 }
 
@@ -296,108 +305,138 @@ enum EncapsulationArg {
     Both,
 }
 
-impl Selection {
-    pub(crate) fn spec(&self, name: &ClusterName) -> anyhow::Result<ClusterSpec> {
-        let Self {
-            size,
-            names,
-            databases,
-            underlay,
-            chassis,
-            runtime,
-        } = self;
-        Ok(ClusterSpec {
-            name: name.clone(),
-            zones: size.central,
-            chassis: size.chassis,
-            gateways: size.gateways,
-            relays: size.relays,
-            names: NodeNames {
-                central: names.central_name.clone().filter(|name| !name.is_empty()),
-                central_prefix: names.central_prefix.clone(),
-                chassis_prefix: names.chassis_prefix.clone(),
-                ..NodeNames::default()
-            },
-            database: databases.mode(),
-            tls: databases.tls && !databases.no_tls,
-            rbac: databases.rbac,
-            interconnection: databases.ic && !databases.no_ic,
-            nb_db: given(&databases.nb_db)?,
-            sb_db: given(&databases.sb_db)?,
-            data: given(&runtime.data)?,
-            runtime: runtime.choice()?,
-            software: runtime.software.sources(),
-            images: runtime.images.images(),
-            engine_timeout: runtime.engine_timeout,
-            datapath: match chassis.datapath {
-                DatapathArg::Auto => DatapathChoice::Auto,
-                DatapathArg::Netdev => DatapathChoice::Netdev,
-                DatapathArg::System => DatapathChoice::System,
-            },
-            workload: if size.fake_vms && !size.no_fake_vms {
-                Workload::Demo
-            } else {
-                Workload::None
-            },
-            underlay: underlay.subnet()?,
-            first_address: underlay.first_address,
-            mtu: underlay.mtu,
-            uplink: underlay.uplink.clone(),
-            encapsulation: match underlay.encap {
-                EncapsulationArg::Geneve => Encapsulation::Geneve,
-                EncapsulationArg::Vxlan => Encapsulation::Vxlan,
-                EncapsulationArg::Both => Encapsulation::Both,
-            },
-            monitor_all: chassis.monitor_all,
-            remote_probe_interval: chassis.remote_probe_interval,
-            openflow_probe_interval: chassis.openflow_probe_interval,
-            ..ClusterSpec::default()
-        })
+impl Arguments {
+    /// What one of the places in which a value may be given says.
+    fn lab(&self, layer: Layer<'_>, name: &ClusterName) -> anyhow::Result<Lab> {
+        let mut lab = Lab::default();
+        lab.name = layer.value("cluster", name);
+        self.size.add_to(&mut lab, layer);
+        self.names.add_to(&mut lab, layer);
+        self.databases.add_to(&mut lab, layer)?;
+        self.underlay.add_to(&mut lab, layer)?;
+        self.chassis.add_to(&mut lab, layer);
+        self.runtime.add_to(&mut lab, layer)?;
+        Ok(lab)
+    }
+
+    /// What the topology file says, if there is one.
+    fn file(&self) -> anyhow::Result<Lab> {
+        match &self.file {
+            None => Ok(Lab::default()),
+            Some(path) if path == Path::new("-") => {
+                let text =
+                    io::read_to_string(io::stdin()).context("reading standard input failed")?;
+                Ok(Lab::parse(&text)?.relative_to(&std::env::current_dir()?))
+            }
+            Some(path) => Ok(Lab::read(path)?),
+        }
+    }
+}
+
+impl SizeArgs {
+    fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) {
+        lab.zones = layer.value("central", &self.central);
+        lab.chassis = layer.option("chassis", &self.chassis);
+        lab.gateways = layer.option("gateways", &self.gateways);
+        lab.relays = layer.value("relays", &self.relays);
+        lab.demo = layer
+            .no("no_fake_vms")
+            .or(layer.value("fake_vms", &self.fake_vms));
+    }
+}
+
+impl NameArgs {
+    fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) {
+        let central = layer.option("central_name", &self.central_name);
+        lab.names.central = central.filter(|name| !name.is_empty());
+        lab.names.central_prefix = layer.value("central_prefix", &self.central_prefix);
+        lab.names.chassis_prefix = layer.value("chassis_prefix", &self.chassis_prefix);
     }
 }
 
 impl DatabaseArgs {
-    fn mode(&self) -> DatabaseMode {
-        match self.db {
-            Some(DatabaseArg::Standalone) => DatabaseMode::Standalone,
-            Some(DatabaseArg::Raft) => DatabaseMode::Raft,
-            None if self.db_cluster => DatabaseMode::Raft,
-            None => DatabaseMode::Standalone,
-        }
+    fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) -> anyhow::Result<()> {
+        let db = layer.option("db", &self.db).map(|db| match db {
+            DatabaseArg::Standalone => DatabaseMode::Standalone,
+            DatabaseArg::Raft => DatabaseMode::Raft,
+        });
+        let cluster = layer.value("db_cluster", &self.db_cluster);
+        lab.db = db.or(cluster.map(|raft| match raft {
+            false => DatabaseMode::Standalone,
+            true => DatabaseMode::Raft,
+        }));
+        lab.nb_db = given(layer.option("nb_db", &self.nb_db))?;
+        lab.sb_db = given(layer.option("sb_db", &self.sb_db))?;
+        lab.tls = layer.no("no_tls").or(layer.value("tls", &self.tls));
+        lab.rbac = layer.value("rbac", &self.rbac);
+        lab.interconnection = layer.no("no_ic").or(layer.value("ic", &self.ic));
+        Ok(())
     }
 }
 
 impl UnderlayArgs {
-    fn subnet(&self) -> anyhow::Result<IpNet> {
-        match self.underlay {
-            Some(subnet) => Ok(subnet),
-            None => {
-                let (network, prefix) = (self.underlay_network, self.underlay_prefix);
-                let subnet = IpNet::new(network, prefix);
-                subnet.with_context(|| {
-                    format!("IP_HOST={network} with IP_CIDR={prefix} is no subnet")
-                })
-            }
+    fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) -> anyhow::Result<()> {
+        let (network, prefix) = (self.underlay_network, self.underlay_prefix);
+        lab.underlay = layer.option("underlay", &self.underlay);
+        if lab.underlay.is_none() && (layer.has("underlay_network") || layer.has("underlay_prefix"))
+        {
+            let subnet = IpNet::new(network, prefix);
+            lab.underlay = Some(subnet.with_context(|| {
+                format!("IP_HOST={network} with IP_CIDR={prefix} is no subnet")
+            })?);
         }
+        lab.first_address = layer.option("first_address", &self.first_address);
+        lab.mtu = layer.value("mtu", &self.mtu);
+        lab.uplink = layer.option("uplink", &self.uplink);
+        lab.encap = layer.value("encap", &self.encap).map(|encap| match encap {
+            EncapsulationArg::Geneve => Encapsulation::Geneve,
+            EncapsulationArg::Vxlan => Encapsulation::Vxlan,
+            EncapsulationArg::Both => Encapsulation::Both,
+        });
+        Ok(())
+    }
+}
+
+impl ChassisArgs {
+    fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) {
+        let datapath = layer.value("datapath", &self.datapath);
+        lab.datapath = datapath.map(|datapath| match datapath {
+            DatapathArg::Auto => DatapathChoice::Auto,
+            DatapathArg::Netdev => DatapathChoice::Netdev,
+            DatapathArg::System => DatapathChoice::System,
+        });
+        lab.monitor_all = layer.value("monitor_all", &self.monitor_all);
+        lab.remote_probe_interval =
+            layer.value("remote_probe_interval", &self.remote_probe_interval);
+        lab.openflow_probe_interval =
+            layer.value("openflow_probe_interval", &self.openflow_probe_interval);
     }
 }
 
 impl RuntimeArgs {
-    fn choice(&self) -> anyhow::Result<RuntimeChoice> {
-        match (self.runtime, self.runc_cmd.as_deref()) {
-            (Some(RuntimeArg::Native), _) | (None, None | Some("")) => Ok(RuntimeChoice::Native),
-            (Some(RuntimeArg::Docker), _) | (None, Some("docker")) => Ok(RuntimeChoice::Docker),
-            (Some(RuntimeArg::Podman), _) | (None, Some("podman")) => Ok(RuntimeChoice::Podman),
+    fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) -> anyhow::Result<()> {
+        let runtime = layer.option("runtime", &self.runtime);
+        let program = layer.option("runc_cmd", &self.runc_cmd);
+        lab.runtime = match (runtime, program.as_deref()) {
+            (None, None | Some("")) => None,
+            (Some(RuntimeArg::Native), _) => Some(RuntimeChoice::Native),
+            (Some(RuntimeArg::Docker), _) | (None, Some("docker")) => Some(RuntimeChoice::Docker),
+            (Some(RuntimeArg::Podman), _) | (None, Some("podman")) => Some(RuntimeChoice::Podman),
             (None, Some(other)) => anyhow::bail!(
                 "RUNC_CMD is {other:?}, and ofm speaks to docker and podman only; choose with --runtime"
             ),
-        }
+        };
+        self.images.add_to(lab, layer);
+        self.software.add_to(lab, layer)?;
+        lab.engine_timeout = layer.value("engine_timeout", &self.engine_timeout);
+        lab.data = given(layer.option("data", &self.data))?;
+        Ok(())
     }
 }
 
 /// A path that daemons and engines, which have other working directories, understand too. An empty variable is none.
-fn given(path: &Option<PathBuf>) -> anyhow::Result<Option<PathBuf>> {
-    let path = path.as_ref().filter(|path| !path.as_os_str().is_empty());
+pub(super) fn given(path: Option<PathBuf>) -> anyhow::Result<Option<PathBuf>> {
+    let path = path.filter(|path| !path.as_os_str().is_empty());
     Ok(path.map(std::path::absolute).transpose()?)
 }
 

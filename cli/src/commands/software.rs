@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ofm::{Source, Sources};
+use ofm::lab::{Lab, Software, SoftwarePaths};
+
+use super::selection::{Layer, given};
 
 /// The paths of software. A flag of a role goes before the one for all.
 #[derive(Debug, Args)]
@@ -45,16 +47,28 @@ pub(super) struct SoftwareArgs {
 }
 
 impl SoftwareArgs {
-    pub(super) fn sources(&self) -> Sources {
-        let source = |ovs: &Option<PathBuf>, ovn: &Option<PathBuf>| Source {
-            ovs: ovs.as_ref().or(self.ovs.as_ref()).cloned(),
-            ovn: ovn.as_ref().or(self.ovn.as_ref()).cloned(),
+    pub(super) fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) -> anyhow::Result<()> {
+        let path = |id, path| given(layer.option(id, path));
+        lab.ovs = path("ovs", &self.ovs)?;
+        lab.ovn = path("ovn", &self.ovn)?;
+        lab.software = Software {
+            central: SoftwarePaths {
+                ovs: path("central_ovs", &self.central_ovs)?,
+                ovn: path("central_ovn", &self.central_ovn)?,
+            },
+            gateway: SoftwarePaths {
+                ovs: path("gateway_ovs", &self.gateway_ovs)?,
+                ovn: path("gateway_ovn", &self.gateway_ovn)?,
+            },
+            relay: SoftwarePaths {
+                ovs: path("relay_ovs", &self.relay_ovs)?,
+                ovn: path("relay_ovn", &self.relay_ovn)?,
+            },
+            chassis: SoftwarePaths {
+                ovs: path("chassis_ovs", &self.chassis_ovs)?,
+                ovn: path("chassis_ovn", &self.chassis_ovn)?,
+            },
         };
-        Sources {
-            central: source(&self.central_ovs, &self.central_ovn),
-            gateway: source(&self.gateway_ovs, &self.gateway_ovn),
-            relay: source(&self.relay_ovs, &self.relay_ovn),
-            chassis: source(&self.chassis_ovs, &self.chassis_ovn),
-        }
+        Ok(())
     }
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use ipnet::IpNet;
 use ofm::Phase;
 use ofm::host::Check;
 use ofm::inventory::Listed;
 use ofm::plan::Plan;
+use ofm::spec::DatabaseMode;
 use ofm::status::{NodeState, Status};
 
 /// Lays out rows below a header, without any lines.
@@ -122,36 +124,67 @@ pub(crate) fn status(status: &Status) -> String {
 /// What a start would make.
 pub(crate) fn plan(plan: &Plan) -> String {
     let head = format!(
-        "cluster {}: runtime {}, datapath {}, underlay {}, state in {}",
+        "cluster {}: runtime {}, datapath {}, {} databases over {}, underlay {} with MTU {} and {}, state in {}",
         plan.cluster,
         plan.runtime.name(),
         plan.datapath.as_str(),
+        match plan.database {
+            DatabaseMode::Standalone => "standalone",
+            DatabaseMode::Raft => "RAFT",
+        },
+        match (plan.tls, plan.rbac) {
+            (true, true) => "TLS with RBAC",
+            (true, false) => "TLS",
+            (false, _) => "TCP",
+        },
         plan.underlay,
+        plan.mtu,
+        plan.chassis.encapsulation.types().join(" and "),
         plan.state_dir.display(),
     );
+    let zones = plan.zones.iter().map(|zone| {
+        [
+            zone.number.to_string(),
+            zone.name.to_string(),
+            zone.nb_remote.clone(),
+            zone.chassis_remote.clone(),
+            list(zone.topology.switch_names()),
+            list(zone.topology.router_names()),
+        ]
+    });
     let nodes = plan.nodes.iter().map(|node| {
         [
             node.name.to_string(),
             node.role.as_str().to_owned(),
+            node.zone.to_string(),
             node.address.to_string(),
             list(node.links.iter().map(|link| &link.node_name)),
             list(node.daemons.iter().map(|daemon| &daemon.name)),
         ]
     });
-    let header = ["NODE", "ROLE", "IP", "LINKS", "DAEMONS"];
-    let mut text = format!("{head}\n\n{}", table(header, nodes));
+    let mut text = head;
+    if !plan.zones.is_empty() {
+        text += "\n\n";
+        let header = ["ZONE", "NAME", "NB", "SB OF CHASSIS", "SWITCHES", "ROUTERS"];
+        text += &table(header, zones);
+    }
+    text += "\n\n";
+    let header = ["NODE", "ROLE", "ZONE", "IP", "LINKS", "DAEMONS"];
+    text += &table(header, nodes);
     if plan.vms().next().is_some() {
         let vms = plan.vms().map(|vm| {
+            let addresses = vm.addresses.iter().map(IpNet::to_string);
             [
                 vm.name.clone(),
                 vm.node.to_string(),
                 vm.iface_id.clone(),
                 vm.mac.to_string(),
-                list(&vm.addresses),
+                list(addresses.chain(vm.dhcp.then(|| "dhcp".to_owned()))),
+                list(&vm.gateways),
             ]
         });
         text += "\n\n";
-        text += &table(["VM", "NODE", "PORT", "MAC", "IPS"], vms);
+        text += &table(["VM", "NODE", "PORT", "MAC", "IPS", "GATEWAYS"], vms);
     }
     text
 }
