@@ -1,11 +1,12 @@
 //! Changes of a cluster while it runs.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use ofm::spec::ChassisSpec;
 use ofm::{Cluster, Vm};
-use ofm_tests::{Place, wait_until_gone};
+use ofm_tests::{Place, describe, pause, program, wait_until_gone};
 
 use crate::block_on;
 
@@ -248,4 +249,83 @@ async fn pid(cluster: &Cluster, node: &str, daemon: &str) -> Result<Option<i32>,
         .ok_or("no such daemon")?;
     assert!(daemon.alive, "{daemon:?}");
     Ok(daemon.pid)
+}
+
+/// Chassis without databases of their own join another cluster's, over an uplink of each.
+pub(crate) fn joined(place: &Place) -> Result<(), Failed> {
+    // Sixteen bytes are too many for the name of an interface.
+    let number = place.name().rsplit('-').next().unwrap_or_default();
+    let (a, b) = (format!("ofmA{number}"), format!("ofmB{number}"));
+    let ip = |args: &[&str]| -> Result<(), Failed> {
+        let output = program(Path::new("ip")).args(args).output()?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(describe(&output).into())
+        }
+    };
+    let output = place.ofm(&["start", "--uplink", &a]).output()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(&a) && text.contains("no interface"), "{text}");
+    ip(&["link", "add", &a, "type", "veth", "peer", "name", &b])?;
+    place.run(&[
+        "start",
+        "--no-tls",
+        "--no-fake-vms",
+        "--no-ic",
+        "--gateways",
+        "0",
+        "--uplink",
+        &a,
+    ])?;
+    let guests = format!("{}-guests", place.name());
+    let remote = "tcp:170.168.0.2:6642";
+    let options = [
+        "--chassis-prefix",
+        "guest-",
+        "--first-address",
+        "170.168.1.1",
+        "--uplink",
+        &b,
+    ];
+    place.run(
+        &[
+            &["start-chassis", remote, "--cluster", &guests, "--no-tls"][..],
+            &options,
+        ]
+        .concat(),
+    )?;
+    let began = Instant::now();
+    loop {
+        // The two clusters know nothing of each other, so nobody tells when all of it is there.
+        let show = place.run(&["exec", "ovn-chassis-1", "--", "ovs-vsctl", "show"])?;
+        if ["170.168.1.1", "170.168.1.2"]
+            .iter()
+            .all(|ip| show.contains(&format!("remote_ip=\"{ip}\"")))
+        {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{show}");
+        pause(Duration::from_millis(50));
+    }
+    let ping = [
+        "exec",
+        "--cluster",
+        &guests,
+        "guest-2",
+        "--",
+        "ping",
+        "-c",
+        "1",
+        "-w",
+        "5",
+        "170.168.0.3",
+    ];
+    place.run(&ping)?;
+    place.run(&["stop", "--cluster", &guests])?;
+    place.run(&["stop"])?;
+    let links = std::fs::read_to_string("/proc/net/dev")?;
+    assert!(!links.contains(&a) && !links.contains(&b), "{links}");
+    wait_until_gone(place, GRACE)?;
+    Ok(())
 }

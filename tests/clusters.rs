@@ -1,14 +1,18 @@
 //! Real clusters with real daemons, on every runtime. Each test has a state folder and a cluster name of its own, and
 //! they run side by side. Needs root.
 
+mod certificates;
 mod changes;
 mod crash;
 mod engines;
+mod failover;
 mod images;
 mod matrix;
 mod refusals;
 mod rows;
+mod seeds;
 mod traffic;
+mod underlays;
 mod versions;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -59,6 +63,12 @@ fn main() {
             changes::commands,
         ),
         (
+            "chassis_join_the_databases_of_others",
+            &[Runtime::Native],
+            &["ip", "ping", "ovs-vsctl"],
+            changes::joined,
+        ),
+        (
             "daemons_are_started_again",
             MAIN,
             &["killall"],
@@ -82,6 +92,63 @@ fn main() {
             &[],
             rows::all,
         ),
+        (
+            "each_node_has_a_key_of_its_own",
+            MAIN,
+            &[],
+            certificates::files,
+        ),
+        (
+            "databases_refuse_whom_the_cluster_has_not_certified",
+            MAIN,
+            &[],
+            certificates::strangers,
+        ),
+        (
+            "a_chassis_changes_nothing_of_another_one",
+            MAIN,
+            &["ovn-sbctl"],
+            certificates::roles,
+        ),
+        (
+            "a_cluster_begins_with_a_database_brought_along",
+            &[Runtime::Native],
+            &[],
+            seeds::taken,
+        ),
+        (
+            "a_file_that_is_no_database_is_refused",
+            &[Runtime::Native],
+            &[],
+            seeds::refused,
+        ),
+        (
+            "a_cluster_outlives_the_leader_of_its_databases",
+            MAIN,
+            &[],
+            failover::leader,
+        ),
+        ("the_underlay_may_be_ipv6", MAIN, &[], underlays::ipv6),
+        (
+            "tunnels_may_be_vxlan",
+            &[Runtime::Native],
+            &[],
+            underlays::vxlan,
+        ),
+        (
+            "tunnels_may_be_either",
+            &[Runtime::Native],
+            &[],
+            underlays::both,
+        ),
+        ("the_mtu_may_be_large", MAIN, &["ping"], underlays::jumbo),
+        (
+            "chassis_may_monitor_all",
+            &[Runtime::Native],
+            &[],
+            underlays::monitor_all,
+        ),
+        ("nodes_may_have_other_names", MAIN, &[], underlays::names),
         (
             "a_killed_start_leaves_nothing",
             &[Runtime::Native],
@@ -217,10 +284,10 @@ fn main() {
         }
     }
     for combination in matrix::Combination::all() {
-        let runtimes = if combination.is_extreme() {
-            MAIN
-        } else {
-            &[Runtime::Native]
+        let runtimes = match (combination.is_extreme(), combination.relays) {
+            (false, _) => &[Runtime::Native][..],
+            (true, 0) => MAIN,
+            (true, _) => &Runtime::ALL,
         };
         for &runtime in runtimes {
             let name = format!("{runtime}::all_is_connected_with_{combination}");

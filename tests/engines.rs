@@ -96,7 +96,13 @@ pub(crate) fn passing(place: &Place) -> Result<(), Failed> {
     place.run(&["start", "--no-fake-vms", "--chassis", "0"])?;
     let name = format!("{}-stranger", place.name());
     // The first process of a container ends by a signal only if it asks for it, so a stop takes as long as it may.
-    let body = json!({ "Image": IMAGE, "Cmd": ["sleep", "1000"] });
+    // Podman's defaults may be more than this process may give.
+    let limits = ["nofile", "nproc"].map(|name| json!({ "Name": name, "Soft": 64, "Hard": 64 }));
+    let body = json!({
+        "Image": IMAGE,
+        "Cmd": ["sleep", "1000"],
+        "HostConfig": { "Ulimits": limits },
+    });
     let create = format!("/containers/create?name={name}");
     engine.request("POST", &create, body.to_string().as_bytes())?;
     engine.request("POST", &format!("/containers/{name}/start"), b"")?;

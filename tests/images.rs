@@ -88,7 +88,8 @@ pub(crate) fn absent(place: &Place) -> Result<(), Failed> {
 pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
     let engine = place.engine().ok_or("no engine")?;
     let name = |role: &str| format!("{}-{role}:1", place.name());
-    for role in ["central", "gateway", "chassis"] {
+    let roles = ["central", "gateway", "relay", "chassis"];
+    for role in roles {
         let (repository, tag) = (format!("{}-{role}", place.name()), "1");
         engine.request(
             "POST",
@@ -96,12 +97,32 @@ pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
             b"",
         )?;
     }
-    let started = place
-        .ofm(&["start", "--central-image", &name("central")])
-        .env("CENTRAL_IMAGE", "no-such-image")
-        .env("GW_IMAGE", name("gateway"))
-        .env("CHASSIS_IMAGE", name("chassis"))
-        .output()?;
+    let with_variables = |args: &[&str], central: &str| {
+        let mut ofm = place.ofm(args);
+        ofm.env_remove("OFM_RUNTIME")
+            .env("RUNC_CMD", engine.kind().as_str())
+            .env("RELAY_COUNT", "1")
+            .env("CENTRAL_IMAGE", central)
+            .env("GW_IMAGE", name("gateway"))
+            .env("RELAY_IMAGE", name("relay"))
+            .env("CHASSIS_IMAGE", name("chassis"));
+        ofm
+    };
+    let mut flags = vec!["plan".to_owned(), "--json".to_owned()];
+    flags.extend(["--relays".to_owned(), "1".to_owned()]);
+    flags.extend(
+        roles
+            .iter()
+            .flat_map(|role| [format!("--{role}-image"), name(role)]),
+    );
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
+    let planned = with_variables(&["plan", "--json"], &name("central")).output()?;
+    assert!(planned.status.success(), "{}", describe(&planned));
+    assert!(planned.stdout == place.run(&flags)?.as_bytes());
+
+    // A flag goes before its variable.
+    let args = ["start", "--central-image", &name("central")];
+    let started = with_variables(&args, "no-such-image").output()?;
     assert!(started.status.success(), "{}", describe(&started));
     let mut images: Vec<_> = containers(engine)?
         .iter()
@@ -115,6 +136,7 @@ pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
     images.sort();
     let expected = [
         ("ovn-central-az1", "central"),
+        ("ovn-central-az1-relay-1", "relay"),
         ("ovn-chassis-1", "chassis"),
         ("ovn-chassis-2", "chassis"),
         ("ovn-gw-1", "gateway"),
@@ -122,7 +144,7 @@ pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
     let expected = expected.map(|(node, role)| (node.to_owned(), name(role)));
     assert_eq!(images, expected);
     place.run(&["stop"])?;
-    for role in ["central", "gateway", "chassis"] {
+    for role in roles {
         forget(engine, &name(role))?;
     }
     Ok(())

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::time::Duration;
 
 use futures::future::try_join_all;
 use libtest_mimic::Failed;
 use ofm::plan::Role;
 use ofm::spec::DatabaseMode;
 use ofm::status::Status;
-use ofm::{Cluster, ClusterSpec};
+use ofm::{Cluster, ClusterSpec, NodeHandle, Vm};
 use ofm_tests::{Place, wait_until_gone};
 use ovsdb_client::MonitorTable;
 use ovsdb_client::unixctl::{MemberStatus, Role as RaftRole, Unixctl};
@@ -17,6 +18,9 @@ use ovsdb_client::unixctl::{MemberStatus, Role as RaftRole, Unixctl};
 use crate::block_on;
 use crate::crash::GRACE_AT_ENGINE;
 use crate::rows::external_ids;
+
+/// How long a connection may take to be made.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A way in which the databases of a cluster can be reached.
 #[derive(Debug, Clone, Copy)]
@@ -119,8 +123,36 @@ pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
         for floating in ["172.16.{n}.110", "172.16.{n}.120", "300{n}::c", "300{n}::d"] {
             outside.ping(address(floating, zone)?).await?;
         }
+        // The host outside would find the way back to a VM's own address too, so that its answers prove no translation.
+        for (vm, host, expected) in [
+            (format!("sw0{zone}p1"), "172.16.{n}.50", "172.16.{n}.110"),
+            (format!("sw0{zone}p1"), "300{n}::b", "300{n}::c"),
+            (format!("sw1{zone}p1"), "172.16.{n}.50", "172.16.{n}.120"),
+            (format!("sw1{zone}p1"), "300{n}::b", "300{n}::d"),
+            (format!("sw0{zone}p3"), "172.16.{n}.50", "172.16.{n}.100"),
+            (format!("sw0{zone}p4"), "172.16.{n}.50", "172.16.{n}.100"),
+        ] {
+            let seen = seen_from(&outside, &cluster.vm(&vm)?, address(host, zone)?).await?;
+            assert_eq!(seen, address(expected, zone)?, "{vm} as {host} sees it");
+        }
     }
     Ok(())
+}
+
+/// The address that a VM has for a node to which it connects.
+async fn seen_from(node: &NodeHandle, vm: &Vm, address: IpAddr) -> Result<IpAddr, Failed> {
+    let listening = node.node().namespaces().run(|| {
+        let listener = TcpListener::bind((address, 0))?;
+        listener.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(listener)
+    });
+    let listener = tokio::net::TcpListener::from_std(listening??)?;
+    let target = listener.local_addr()?;
+    let connection = vm.run(move || TcpStream::connect_timeout(&target, PATIENCE));
+    let _connection = connection.await?.map_err(|e| format!("{target}: {e}"))?;
+    // The node may still have to hear that the VM has heard from it.
+    let (_, peer) = tokio::time::timeout(PATIENCE, listener.accept()).await??;
+    Ok(peer.ip())
 }
 
 /// An address of the demo in a zone.

@@ -4,6 +4,7 @@ mod checks;
 mod limits;
 pub(crate) mod mounts;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::Error;
@@ -40,6 +41,7 @@ pub(crate) async fn gather(
     Ok(HostFacts {
         software,
         openvswitch_datapath: ofm_underlay::has_openvswitch_datapath(),
+        interfaces: interfaces()?,
         state_root: state_root.to_owned(),
         engine,
     })
@@ -49,6 +51,16 @@ pub(crate) async fn gather(
 pub(crate) fn mounts() -> Result<Mounts, Error> {
     let table = Path::new("/proc/self/mountinfo");
     Mounts::read().map_err(|e| Error::state("reading", table, e))
+}
+
+/// The names of the interfaces in this process's network namespace.
+fn interfaces() -> Result<BTreeSet<String>, Error> {
+    let table = Path::new("/proc/net/dev");
+    let text = std::fs::read_to_string(table).map_err(|e| Error::state("reading", table, e))?;
+    let names = text
+        .lines()
+        .filter_map(|line| Some(line.split_once(':')?.0.trim().to_owned()));
+    Ok(names.collect())
 }
 
 /// Whether this process may make namespaces.

@@ -120,6 +120,8 @@ pub struct Lab {
     /// MTU of the underlay in bytes. Default: 1500.
     #[schemars(range(min = 1280, max = 65521))]
     pub mtu: Option<u32>,
+    /// An interface of this machine that joins the underlay while the cluster runs; a virtual one goes with it. Default: none.
+    pub uplink: Option<String>,
     /// How packets between chassis are encapsulated. Default: `geneve`.
     pub encap: Option<Encapsulation>,
     /// Whether each chassis keeps a copy of the whole southbound database. Default: false.
@@ -258,6 +260,7 @@ impl Lab {
             underlay: self.underlay.or(other.underlay),
             first_address: self.first_address.or(other.first_address),
             mtu: self.mtu.or(other.mtu),
+            uplink: self.uplink.or(other.uplink),
             encap: self.encap.or(other.encap),
             monitor_all: self.monitor_all.or(other.monitor_all),
             remote_probe_interval: self.remote_probe_interval.or(other.remote_probe_interval),

@@ -13,7 +13,7 @@ pub mod ovs;
 mod problem;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +40,8 @@ pub struct HostFacts {
     pub software: BTreeMap<Role, Software>,
     /// Whether the kernel has the datapath `openvswitch`.
     pub openvswitch_datapath: bool,
+    /// The names of the host's interfaces.
+    pub interfaces: BTreeSet<String>,
     /// Directory with the state of all clusters.
     pub state_root: PathBuf,
     /// The container engine, if the nodes are to be containers.
@@ -71,6 +73,8 @@ pub struct Plan {
     pub underlay: IpNet,
     /// MTU of the underlay in bytes.
     pub mtu: u32,
+    /// The interface of this machine that joins the underlay.
+    pub uplink: Option<String>,
     /// What all chassis are configured with.
     pub chassis: ChassisSettings,
     /// Bridges of the underlay.
@@ -312,6 +316,7 @@ impl Plan {
             interconnection: None,
             underlay: spec.underlay.trunc(),
             mtu: spec.mtu,
+            uplink: spec.uplink.clone(),
             chassis: ChassisSettings {
                 encapsulation: spec.encapsulation,
                 monitor_all: spec.monitor_all,
@@ -414,9 +419,11 @@ impl Plan {
 }
 
 /// The ifindex of the bridge on which the nodes have their addresses.
-const UNDERLAY_BRIDGE: u32 = 2;
+pub(crate) const UNDERLAY_BRIDGE: u32 = 2;
 /// The ifindex of the bridge that is the physical network `public`.
 const PUBLIC_BRIDGE: u32 = 3;
+/// The ifindex of the uplink among them.
+pub(crate) const UPLINK: u32 = 4;
 
 fn node_dir(state_dir: &Path, name: &str) -> PathBuf {
     state_dir.join("nodes").join(name)

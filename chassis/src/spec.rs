@@ -76,6 +76,9 @@ pub struct ClusterSpec {
     pub first_address: Option<IpAddr>,
     /// MTU of the underlay in bytes, 1280 to 65521. Default: 1500.
     pub mtu: u32,
+    /// An interface of this machine that joins the underlay, so that nodes reach machines behind it and are reached. It is
+    /// the cluster's as long as that runs; a virtual one goes with it. Default: none.
+    pub uplink: Option<String>,
     /// How packets between chassis are encapsulated. Default: [`Encapsulation::Geneve`].
     pub encapsulation: Encapsulation,
     /// Whether each chassis keeps a copy of the whole southbound database, `ovn-monitor-all` of ovn-controller(8).
@@ -152,6 +155,7 @@ impl Default for ClusterSpec {
             underlay: Ipv4Net::new_assert(Ipv4Addr::new(170, 168, 0, 0), 16).into(),
             first_address: None,
             mtu: 1500,
+            uplink: None,
             encapsulation: Encapsulation::default(),
             monitor_all: false,
             remote_probe_interval: 180_000,

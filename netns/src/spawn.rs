@@ -234,9 +234,20 @@ impl Output {
 }
 
 impl Child {
-    /// Lets it run on, also after the end of this process.
-    pub fn leave(mut self) {
-        self.ended = true;
+    /// Lets it run on, also after the end of this process. As long as this process lives, a thread waits for its end:
+    /// the namespaces of a node stay until the exit status of everything in it was taken (pid_namespaces(7)).
+    ///
+    /// # Errors
+    /// When there is no thread to be had; then it is killed.
+    pub fn leave(mut self) -> std::io::Result<()> {
+        let reap = move || {
+            let _status = self.child.wait();
+            self.ended = true;
+        };
+        std::thread::Builder::new()
+            .name("ofm-reaper".to_owned())
+            .spawn(reap)
+            .map(drop)
     }
 
     /// Its process, for signals.

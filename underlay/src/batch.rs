@@ -151,6 +151,46 @@ impl Batch {
         self.push(RouteNetlinkMessage::NewLink(near), NEW, description)
     }
 
+    /// Moves a link of this name to another network namespace, where it keeps its name, loses its addresses and has an
+    /// index that is free there.
+    pub fn move_to(&mut self, name: &str, index: u32, netns: BorrowedFd<'_>) -> &mut Self {
+        let description = format!("move {name} to another network namespace");
+        match self.keep(netns) {
+            Ok(netns) => {
+                let link = LinkMessageBuilder::<LinkUnspec>::new()
+                    .name(name)
+                    .setns_by_fd(netns)
+                    .append_extra_attribute(LinkAttribute::NewIfIndex(index.cast_signed()));
+                self.push(
+                    RouteNetlinkMessage::SetLink(link.build()),
+                    CHANGED,
+                    description,
+                )
+            }
+            Err(source) => {
+                self.broken.get_or_insert(BatchError::Namespace {
+                    description,
+                    source,
+                });
+                self
+            }
+        }
+    }
+
+    /// Makes a link of this name a port of a bridge, and sets it up.
+    pub fn join(&mut self, name: &str, controller: u32) -> &mut Self {
+        let link = LinkMessageBuilder::<LinkUnspec>::new()
+            .name(name)
+            .controller(controller)
+            .up();
+        let description = format!("make {name} a port of the bridge");
+        self.push(
+            RouteNetlinkMessage::SetLink(link.build()),
+            CHANGED,
+            description,
+        )
+    }
+
     /// Sets a link up.
     pub fn up(&mut self, index: u32, name: &str) -> &mut Self {
         self.set(index, format!("set {name} up"), |link| link.up())

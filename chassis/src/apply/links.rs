@@ -1,8 +1,9 @@
 //! Phase `links`: the underlay's bridges, every node's links with their addresses, and the VMs' namespaces.
 
+use std::io;
 use std::time::Duration;
 
-use ofm_netns::{create_tap, set_tx_checksum};
+use ofm_netns::{Namespaces, Process, create_tap, set_tx_checksum};
 use ofm_underlay::{Batch, LOOPBACK, Netlink, VethEnd};
 
 use super::for_each;
@@ -11,7 +12,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{LinkPlan, VmPlan};
+use crate::plan::{LinkPlan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -21,7 +22,27 @@ pub(crate) async fn bridges(cluster: &Cluster) -> Result<(), Error> {
     for bridge in &cluster.plan().bridges {
         batch.bridge(&bridge.name, bridge.index);
     }
+    let Some(uplink) = &cluster.plan().uplink else {
+        return apply_in_underlay(cluster, batch).await;
+    };
+    move_in(cluster, uplink).await?;
+    batch.join(uplink, UNDERLAY_BRIDGE);
     apply_in_underlay(cluster, batch).await
+}
+
+/// Moves an interface of the host to the underlay. At the cluster's end the kernel gives a physical one back.
+async fn move_in(cluster: &Cluster, uplink: &str) -> Result<(), Error> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(cluster.name(), format!("taking in {uplink}"), e)
+    };
+    let here = Process::current().map_err(|e| failed(e.into()))?;
+    let here = Namespaces::network_of(&here);
+    let underlay = cluster.keeper().underlay().network_fd()?;
+    let mut batch = Batch::new();
+    batch.move_to(uplink, UPLINK, std::os::fd::AsFd::as_fd(&underlay));
+    let netlink = Netlink::open(&here).map_err(|e| failed(e.into()))?;
+    let moved = netlink.apply(batch, DEADLINE).await;
+    moved.map_err(|e| failed(e.into()))
 }
 
 pub(crate) async fn create(
@@ -88,9 +109,15 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
         .filter(|link| !link.checksum_offload)
         .map(|link| link.node_name.clone())
         .collect();
+    let links = handle.plan.links.iter().flat_map(|link| &link.addresses);
+    let mut addresses = links.chain(tap.as_ref().map(|tap| &tap.address));
+    let has_ipv6 = addresses.any(|address| address.addr().is_ipv6());
     let namespaces = handle.node.namespaces();
     blocking(move || {
         namespaces.run(|| {
+            if has_ipv6 {
+                enable_ipv6()?;
+            }
             for link in &unloaded {
                 set_tx_checksum(link, false)?;
             }
@@ -131,6 +158,18 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
     Ok(())
 }
 
+/// Lets all links of the calling thread's network namespace have IPv6 addresses. Docker forbids it in containers that it
+/// joins to no IPv6 network.
+fn enable_ipv6() -> io::Result<()> {
+    for links in ["all", "default"] {
+        let path = format!("/proc/sys/net/ipv6/conf/{links}/disable_ipv6");
+        if std::fs::read_to_string(&path)?.trim() != "0" {
+            std::fs::write(&path, "0")?;
+        }
+    }
+    Ok(())
+}
+
 /// A VM: a network namespace inside the node, with one end of a veth pair; the other end becomes a port of br-int.
 async fn vm(handle: &NodeHandle, plan: &VmPlan, outside: &Netlink) -> Result<(), Error> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
@@ -148,7 +187,7 @@ async fn vm(handle: &NodeHandle, plan: &VmPlan, outside: &Netlink) -> Result<(),
                 let path = format!("/proc/sys/net/ipv6/conf/{link}/accept_dad");
                 std::fs::write(path, "0")?;
             }
-            std::io::Result::Ok(())
+            io::Result::Ok(())
         })?
         .map_err(|e| failed(e.into()))?;
 

@@ -21,7 +21,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
-use crate::plan::{DatabasePlan, Role};
+use crate::plan::{DaemonPlan, DatabasePlan, Role};
 
 use southbound::Southbound;
 pub(crate) use switch::count_tunnels;
@@ -135,6 +135,22 @@ async fn members(cluster: &Cluster, deadline: Instant) -> Result<(), Error> {
     });
     let members = members.map(|(handle, database)| member(handle, database, deadline));
     try_join_all(members).await?;
+    Ok(())
+}
+
+/// Waits until a server that was started again is back in its cluster, if it belongs to one.
+pub(crate) async fn wait_for_member(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
+    let deadline = Instant::now() + DEADLINE;
+    let databases = handle
+        .plan
+        .databases
+        .iter()
+        .filter(|database| database.raft.is_some());
+    let served = databases.filter(|database| {
+        let file = database.file.to_string_lossy();
+        daemon.args.iter().any(|arg| *arg == file)
+    });
+    try_join_all(served.map(|database| member(handle, database, deadline))).await?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ofm_netns::Process;
 
 use crate::apply::daemons::launch;
+use crate::apply::ready::wait_for_member;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
@@ -49,10 +50,11 @@ impl Cluster {
         };
         stop(&handle, plan).await?;
         if wrap.is_empty() {
-            launch(&handle, plan).await
+            launch(&handle, plan).await?;
         } else {
-            wrapped(&handle, plan, wrap).await
+            wrapped(&handle, plan, wrap).await?;
         }
+        wait_for_member(&handle, plan).await
     }
 }
 
@@ -129,8 +131,8 @@ async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> R
             .is_some()
             && handle.unixctl(&daemon.name).await.is_ok()
         {
-            child.leave();
-            return Ok(());
+            let left = child.leave();
+            return left.map_err(|e| Error::in_node(name, "leaving it", e));
         }
         let said = || {
             let text = std::fs::read_to_string(&log).unwrap_or_default();

@@ -135,6 +135,7 @@ impl Lab {
             underlay: self.underlay.unwrap_or(usual.underlay),
             first_address: self.first_address,
             mtu: self.mtu.unwrap_or(usual.mtu),
+            uplink: self.uplink.clone(),
             encapsulation: self.encap.unwrap_or(usual.encapsulation),
             monitor_all: self.monitor_all.unwrap_or(usual.monitor_all),
             remote_probe_interval: self

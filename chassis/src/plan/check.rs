@@ -45,6 +45,7 @@ pub(super) fn check(
     check.addresses(spec);
     check.mtu(spec, topologies);
     check.security(spec);
+    check.uplink(spec, facts);
     check.datapath(spec, facts);
     if let Some(engine) = &facts.engine {
         check.engine(spec, facts, engine);
@@ -280,6 +281,22 @@ impl Check {
                     vm.mtu, spec.mtu
                 ),
                 format!("give it {room} or less, or the underlay more"),
+            );
+        }
+    }
+
+    fn uplink(&mut self, spec: &ClusterSpec, facts: &HostFacts) {
+        let Some(uplink) = &spec.uplink else { return };
+        if uplink == "lo" || !facts.interfaces.contains(uplink) {
+            let usable = facts.interfaces.iter().filter(|name| *name != "lo");
+            let usable: Vec<_> = usable.map(String::as_str).collect();
+            self.problem(
+                format!("uplink {uplink:?}"),
+                "this machine has no interface of that name to give".to_owned(),
+                match &usable[..] {
+                    [] => "make one; this machine has none but lo".to_owned(),
+                    usable => format!("choose one of {}", usable.join(", ")),
+                },
             );
         }
     }

@@ -173,7 +173,7 @@ impl Plan {
             node.tap = Some(TapPlan {
                 name: "eth1".to_owned(),
                 index: 12,
-                mac: mac(index, 3),
+                mac: self.mac(index, 3),
                 address: net,
             });
         } else {
@@ -241,7 +241,7 @@ impl Plan {
             outer_index: 9 + 2 * node + number,
             node_name: name.to_owned(),
             node_index: 9 + number,
-            mac: mac(node, number),
+            mac: self.mac(node, number),
             addresses: Vec::new(),
             gateways: Vec::new(),
             checksum_offload: self.datapath == Datapath::System,
@@ -294,8 +294,17 @@ impl Plan {
     }
 }
 
-/// A locally administered address for an interface of a node; `link` is below 256.
-fn mac(node: u32, link: u32) -> MacAddr {
-    let [a, b, c, d] = node.to_be_bytes();
-    MacAddr([0x0a, link.to_be_bytes()[3], a, b, c, d])
+impl Plan {
+    /// A locally administered address for an interface of a node. Clusters of different names have different ones, because
+    /// uplinks may join their underlays; `link` is below 256.
+    fn mac(&self, node: u32, link: u32) -> MacAddr {
+        let name = self.cluster.as_str().bytes();
+        // FNV-1a, folded to 16 bits.
+        let hash = name.fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let [a, b] = ((hash >> 16 ^ hash) as u16).to_be_bytes();
+        let [.., c, d] = node.to_be_bytes();
+        MacAddr([0x0a, link.to_be_bytes()[3], a, b, c, d])
+    }
 }

@@ -11,6 +11,7 @@ pub(super) fn facts() -> HostFacts {
             .map(|role| (role, software()))
             .into(),
         openvswitch_datapath: true,
+        interfaces: ["lo", "eno1"].map(str::to_owned).into(),
         state_root: "/var/lib/ofm".into(),
         engine: None,
     }
@@ -350,6 +351,13 @@ fn what_contradicts_itself_is_refused() {
                 ..sound.clone()
             },
             "'B'",
+        ),
+        (
+            ClusterSpec {
+                uplink: Some("eno2".into()),
+                ..sound.clone()
+            },
+            "choose one of eno1",
         ),
         (
             // Room for four nodes, if it were not for the host at the end.

@@ -60,10 +60,10 @@ struct SizeArgs {
     #[arg(
         long,
         value_name = "yes|no",
-        action = ArgAction::Set,
         env = "CREATE_FAKE_VMS",
         default_value = "yes",
         overrides_with = "no_fake_vms",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     fake_vms: bool,
@@ -104,9 +104,9 @@ struct DatabaseArgs {
         long,
         hide = true,
         value_name = "yes|no",
-        action = ArgAction::Set,
         env = "OVN_DB_CLUSTER",
         default_value = "no",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     db_cluster: bool,
@@ -123,10 +123,10 @@ struct DatabaseArgs {
     #[arg(
         long,
         value_name = "yes|no",
-        action = ArgAction::Set,
         env = "ENABLE_SSL",
         default_value = "yes",
         overrides_with = "no_tls",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     tls: bool,
@@ -140,10 +140,10 @@ struct DatabaseArgs {
     #[arg(
         long,
         value_name = "yes|no",
-        action = ArgAction::Set,
         env = "OVN_START_IC_DBS",
         default_value = "yes",
         overrides_with = "no_ic",
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     ic: bool,
@@ -179,6 +179,9 @@ struct UnderlayArgs {
     /// MTU of the underlay in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1500)]
     mtu: u32,
+    /// Interface of this machine that joins the underlay while the cluster runs; a virtual one goes with it
+    #[arg(long, value_name = "INTERFACE")]
+    uplink: Option<String>,
     /// How packets between chassis are encapsulated
     #[arg(long, value_enum, default_value_t = EncapsulationArg::Geneve)]
     encap: EncapsulationArg,
@@ -194,12 +197,12 @@ struct ChassisArgs {
     #[arg(
         long,
         value_name = "yes|no",
-        action = ArgAction::Set,
         env = "OVN_MONITOR_ALL",
         default_value = "no",
         num_args = 0..=1,
         default_missing_value = "yes",
         require_equals = true,
+        action = ArgAction::Set,
         value_parser = yes_or_no
     )]
     monitor_all: bool,
@@ -384,6 +387,7 @@ impl UnderlayArgs {
         }
         lab.first_address = layer.option("first_address", &self.first_address);
         lab.mtu = layer.value("mtu", &self.mtu);
+        lab.uplink = layer.option("uplink", &self.uplink);
         lab.encap = layer.value("encap", &self.encap).map(|encap| match encap {
             EncapsulationArg::Geneve => Encapsulation::Geneve,
             EncapsulationArg::Vxlan => Encapsulation::Vxlan,

@@ -1,0 +1,204 @@
+//! Other underlays, encapsulations, names and settings of chassis than the default ones.
+
+use std::collections::BTreeSet;
+
+use libtest_mimic::Failed;
+use ofm::plan::NodePlan;
+use ofm::spec::{Encapsulation, NodeNames};
+use ofm::{Cluster, ClusterSpec};
+use ofm_tests::Place;
+use ovsdb_client::value::Row;
+use ovsdb_client::{Client, MonitorTable};
+
+use crate::rows::external_ids;
+use crate::{block_on, matrix};
+
+/// Starts a cluster, pings all that the demo connects, and looks at the cluster.
+fn with(
+    place: &Place,
+    change: impl FnOnce(&mut ClusterSpec),
+    look: impl AsyncFnOnce(&Cluster) -> Result<(), Failed>,
+) -> Result<(), Failed> {
+    let mut spec = place.spec();
+    change(&mut spec);
+    block_on(async {
+        let cluster = place.builder().spec(spec).start().await?;
+        matrix::reach(&cluster).await?;
+        look(&cluster).await?;
+        cluster.stop().await?;
+        Ok::<_, Failed>(())
+    })?
+}
+
+fn chassis(cluster: &Cluster) -> impl Iterator<Item = &NodePlan> {
+    let nodes = cluster.plan().nodes.iter();
+    nodes.filter(|node| node.role.is_chassis())
+}
+
+/// What a function makes of each row of a table that it is meant for.
+async fn rows<T: Ord>(
+    client: Client,
+    database: &str,
+    table: &str,
+    select: impl Fn(&Row) -> Option<T>,
+) -> Result<BTreeSet<T>, Failed> {
+    let monitor = client
+        .monitor(database, &[MonitorTable::new(table)])
+        .await?;
+    let rows = monitor.snapshot();
+    Ok(rows
+        .rows(table)
+        .filter_map(|(_, row)| select(row))
+        .collect())
+}
+
+/// The tunnels of a node, each by its type and its far end.
+async fn tunnels(cluster: &Cluster, node: &NodePlan) -> Result<BTreeSet<(String, String)>, Failed> {
+    let client = cluster.node(node.name.as_str())?.ovs().await?;
+    let tunnel = |row: &Row| {
+        let remote = row.map_get("options", "remote_ip")?;
+        Some((row.str("type")?.to_owned(), remote.to_owned()))
+    };
+    rows(client, "Open_vSwitch", "Interface", tunnel).await
+}
+
+/// The encapsulations that the southbound database has, each by its type and address.
+async fn encaps(cluster: &Cluster) -> Result<BTreeSet<(String, String)>, Failed> {
+    let encap = |row: &Row| Some((row.str("type")?.to_owned(), row.str("ip")?.to_owned()));
+    rows(cluster.sb().await?, "OVN_Southbound", "Encap", encap).await
+}
+
+/// Checks that tunnels of these types, and no others, join all gateways and chassis.
+async fn joined_by(cluster: &Cluster, offered: &[&str], used: &str) -> Result<(), Failed> {
+    let ends = |types: &[&str], nodes: &mut dyn Iterator<Item = &NodePlan>| {
+        let mut ends = BTreeSet::new();
+        for node in nodes {
+            ends.extend(
+                types
+                    .iter()
+                    .map(|t| ((*t).to_owned(), node.address.to_string())),
+            );
+        }
+        ends
+    };
+    assert_eq!(encaps(cluster).await?, ends(offered, &mut chassis(cluster)));
+    for node in chassis(cluster) {
+        let ids = external_ids(cluster, node.name.as_str()).await?;
+        assert_eq!(ids["ovn-encap-type"], offered.join(","));
+        assert_eq!(ids["ovn-encap-ip"], node.address.to_string());
+        let mut peers = chassis(cluster).filter(|peer| peer.name != node.name);
+        let expected = ends(&[used], &mut peers);
+        assert_eq!(tunnels(cluster, node).await?, expected, "{}", node.name);
+    }
+    Ok(())
+}
+
+pub(crate) fn ipv6(place: &Place) -> Result<(), Failed> {
+    let subnet = "fd00:170:168::/64".parse()?;
+    let change = |spec: &mut ClusterSpec| spec.underlay = subnet;
+    with(place, change, async |cluster| {
+        let central = &cluster.plan().central().address.to_string();
+        assert_eq!(central, "fd00:170:168::2");
+        for node in chassis(cluster) {
+            let ids = external_ids(cluster, node.name.as_str()).await?;
+            assert_eq!(ids["ovn-remote"], "ssl:[fd00:170:168::2]:6642");
+        }
+        joined_by(cluster, &["geneve"], "geneve").await
+    })
+}
+
+pub(crate) fn vxlan(place: &Place) -> Result<(), Failed> {
+    let change = |spec: &mut ClusterSpec| spec.encapsulation = Encapsulation::Vxlan;
+    with(place, change, async |cluster| {
+        joined_by(cluster, &["vxlan"], "vxlan").await
+    })
+}
+
+/// Of several encapsulations that both ends offer, OVN prefers Geneve.
+pub(crate) fn both(place: &Place) -> Result<(), Failed> {
+    let change = |spec: &mut ClusterSpec| spec.encapsulation = Encapsulation::Both;
+    with(place, change, async |cluster| {
+        joined_by(cluster, &["geneve", "vxlan"], "geneve").await
+    })
+}
+
+/// Packets of nearly the size of a large MTU pass in one piece.
+pub(crate) fn jumbo(place: &Place) -> Result<(), Failed> {
+    let change = |spec: &mut ClusterSpec| spec.mtu = 9000;
+    with(place, change, async |cluster| {
+        for node in chassis(cluster) {
+            let client = cluster.node(node.name.as_str())?.ovs().await?;
+            let mtu = |row: &Row| {
+                let name = row
+                    .str("name")
+                    .filter(|name| ["eth1", "eth2"].contains(name));
+                Some((name?.to_owned(), row.i64("mtu")))
+            };
+            let found = rows(client, "Open_vSwitch", "Interface", mtu).await?;
+            assert!(
+                found.contains(&("eth2".to_owned(), Some(9000))),
+                "{found:?}"
+            );
+            assert!(found.iter().all(|(_, mtu)| *mtu == Some(9000)), "{found:?}");
+        }
+        let peer = cluster
+            .plan()
+            .node_named("ovn-chassis-2")
+            .ok_or("no such node")?;
+        let (own, address) = (cluster.node("ovn-chassis-1")?, peer.address.to_string());
+        // 20 bytes are the IP header's and 8 the ICMP header's.
+        for (size, passes) in [("8972", true), ("8973", false)] {
+            let ping = [
+                "ping", "-c", "1", "-W", "5", "-M", "do", "-s", size, &address,
+            ];
+            let output = own.exec(ping).await?;
+            assert_eq!(output.status.success(), passes, "{size}: {}", output.text());
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn monitor_all(place: &Place) -> Result<(), Failed> {
+    let change = |spec: &mut ClusterSpec| {
+        spec.monitor_all = true;
+        spec.remote_probe_interval = 7000;
+        spec.openflow_probe_interval = 8;
+    };
+    with(place, change, async |cluster| {
+        for node in chassis(cluster) {
+            let ids = external_ids(cluster, node.name.as_str()).await?;
+            assert_eq!(ids["ovn-monitor-all"], "true");
+            assert_eq!(ids["ovn-remote-probe-interval"], "7000");
+            assert_eq!(ids["ovn-openflow-probe-interval"], "8");
+        }
+        // The controllers say so too.
+        let all = |row: &Row| Some(row.map_get("other_config", "ovn-monitor-all") == Some("true"));
+        let found = rows(cluster.sb().await?, "OVN_Southbound", "Chassis", all).await?;
+        assert!(found.iter().eq(&[true]));
+        Ok(())
+    })
+}
+
+pub(crate) fn names(place: &Place) -> Result<(), Failed> {
+    let change = |spec: &mut ClusterSpec| {
+        spec.names = NodeNames {
+            central_prefix: "brain-".to_owned(),
+            gateway_prefix: "gate-".to_owned(),
+            chassis_prefix: "hv-".to_owned(),
+            ..NodeNames::default()
+        };
+    };
+    with(place, change, async |cluster| {
+        let expected = ["gate-1", "hv-1", "hv-2"];
+        for name in expected {
+            let ids = external_ids(cluster, name).await?;
+            assert_eq!((&*ids["system-id"], &*ids["hostname"]), (name, name));
+        }
+        let name = |row: &Row| row.str("name").map(str::to_owned);
+        let found = rows(cluster.sb().await?, "OVN_Southbound", "Chassis", name).await?;
+        assert!(found.iter().eq(&expected), "{found:?}");
+        let found = rows(cluster.nb().await?, "OVN_Northbound", "NB_Global", name).await?;
+        assert!(found.iter().eq(&["brain-1"]), "{found:?}");
+        Ok(())
+    })
+}
