@@ -156,8 +156,8 @@ pub(crate) fn plan(plan: &Plan) -> String {
         [
             node.name.to_string(),
             node.role.as_str().to_owned(),
-            node.zone.to_string(),
             node.address.to_string(),
+            node.zone.to_string(),
             list(node.links.iter().map(|link| &link.node_name)),
             list(node.daemons.iter().map(|daemon| &daemon.name)),
         ]
@@ -169,7 +169,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
         text += &table(header, zones);
     }
     text += "\n\n";
-    let header = ["NODE", "ROLE", "ZONE", "IP", "LINKS", "DAEMONS"];
+    let header = ["NODE", "ROLE", "IP", "ZONE", "LINKS", "DAEMONS"];
     text += &table(header, nodes);
     if plan.vms().next().is_some() {
         let vms = plan.vms().map(|vm| {

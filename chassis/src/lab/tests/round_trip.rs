@@ -248,12 +248,12 @@ prop_compose! {
         datapath in choice(&[DatapathChoice::Auto, DatapathChoice::Netdev, DatapathChoice::System]),
         underlay in net(),
         first_address in option::of(address()),
-        mtu in any::<u32>(),
+        (mtu, uplink) in (any::<u32>(), option::of(text())),
         encapsulation in choice(&[Encapsulation::Geneve, Encapsulation::Vxlan, Encapsulation::Both]),
         (monitor_all, remote_probe_interval, openflow_probe_interval) in any::<(bool, u32, u32)>(),
     ) -> ClusterSpec {
         ClusterSpec {
-            runtime, images, software, engine_socket, engine_timeout, datapath, underlay, first_address, mtu, encapsulation,
+            runtime, images, software, engine_socket, engine_timeout, datapath, underlay, first_address, mtu, uplink, encapsulation,
             monitor_all, remote_probe_interval, openflow_probe_interval, ..spec
         }
     }
