@@ -7,6 +7,7 @@ mod crash;
 mod engines;
 mod failover;
 mod images;
+mod lab;
 mod matrix;
 mod refusals;
 mod rows;
@@ -67,6 +68,12 @@ fn main() {
             &[Runtime::Native],
             &["ip", "ping", "ovs-vsctl"],
             changes::joined,
+        ),
+        (
+            "a_running_cluster_follows_its_file",
+            MAIN,
+            &["ip", "ping", "ovs-vsctl", "ovn-nbctl"],
+            lab::applied,
         ),
         (
             "daemons_are_started_again",

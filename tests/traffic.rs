@@ -9,7 +9,7 @@ use ofm_tests::{Place, program, wait_until_gone};
 use crate::block_on;
 
 /// How long after a stop anything of it may still be seen.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
+pub(crate) const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(crate) fn reach(place: &Place) -> Result<(), Failed> {
     block_on(async {

@@ -1,13 +1,6 @@
 //! Making reality match a plan, one module per phase.
 
 pub(crate) mod daemons;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "a running cluster does not follow its topology yet"
-    )
-)]
 pub(crate) mod difference;
 pub(crate) mod files;
 pub(crate) mod links;

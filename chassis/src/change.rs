@@ -6,6 +6,8 @@
 mod chassis;
 mod daemon;
 mod remote;
+mod target;
+mod vms;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +16,8 @@ use crate::error::Error;
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{NodePlan, Plan};
 use crate::state::{self, ChangeLock, State};
+
+pub use target::Applied;
 
 /// A change that is going on. The others wait for it.
 struct Change {
@@ -32,7 +36,7 @@ impl Change {
         Ok(Self { state, lock })
     }
 
-    /// Writes down what the cluster is now.
+    /// Writes down what the cluster is now, so that whoever goes on after an interruption finds it.
     fn write(&mut self, cluster: &Cluster) -> Result<(), Error> {
         self.state.plan = cluster.plan.clone();
         self.state.leases = cluster.leases.clone();

@@ -42,6 +42,7 @@ pub mod topology;
 mod vm;
 
 pub use builder::Builder;
+pub use change::Applied;
 pub use cluster::Cluster;
 pub use error::Error;
 pub use event::{Event, Phase};

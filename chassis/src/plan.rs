@@ -8,10 +8,10 @@ mod check;
 pub mod container;
 mod daemons;
 pub mod databases;
-mod nodes;
+pub(crate) mod nodes;
 pub mod ovs;
 mod problem;
-mod zones;
+pub(crate) mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::name::{ClusterName, MacAddr, NodeName};
 use crate::software::Software;
 use crate::spec::{ClusterSpec, DatabaseMode, Encapsulation};
+use crate::topology::VmSpec;
 use addresses::Hosts;
 
 pub use container::{ContainerPlan, EngineFacts, EnginePlan, RuntimePlan};
@@ -87,6 +88,8 @@ pub struct Plan {
     pub next_index: u32,
     /// The address of the next node in the underlay. None is given twice.
     pub next_address: IpAddr,
+    /// The number of the next VM. None is given twice.
+    pub next_vm: u32,
 }
 
 /// The interconnection of the zones.
@@ -333,6 +336,7 @@ impl Plan {
             nodes: Vec::new(),
             next_index: 0,
             next_address: nodes::first_address(spec),
+            next_vm: 0,
         };
         let named = nodes::names(spec);
         plan.add_zones(spec, &named, topologies);
@@ -389,32 +393,38 @@ impl Plan {
         self.nodes.iter().flat_map(|node| &node.vms)
     }
 
-    /// Gives each VM to its chassis.
+    /// Gives each VM to its chassis. Those of chassis that are left out are left out too.
     fn place_vms(&mut self, spec: &ClusterSpec) {
-        let checksum_offload = self.datapath == Datapath::System;
         let topologies = self.zones.iter().map(|zone| &zone.topology);
         let vms: Vec<_> = topologies.flat_map(|t| t.vms()).cloned().collect();
-        for (k, vm) in (0..).zip(vms) {
-            let chassis = format!("{}{}", spec.names.chassis_prefix, vm.chassis);
-            let mut nodes = self.nodes.iter_mut();
-            let node = nodes
-                .find(|node| node.name.as_str() == chassis)
-                .expect("the chassis of VMs were checked");
-            node.vms.push(VmPlan {
-                outer_name: vm_outer_name(&vm.name),
-                name: vm.name,
-                iface_id: vm.port,
-                node: node.name.clone(),
-                mac: vm.mac,
-                addresses: vm.addresses,
-                gateways: vm.gateways,
-                dhcp: vm.dhcp,
-                mtu: vm.mtu,
-                outer_index: 100 + 2 * k,
-                inner_index: 101 + 2 * k,
-                checksum_offload,
-            });
+        for vm in vms {
+            self.place_vm(spec, vm);
         }
+    }
+
+    /// Gives a VM to its chassis, if that is there.
+    pub(crate) fn place_vm(&mut self, spec: &ClusterSpec, vm: VmSpec) -> Option<&VmPlan> {
+        let chassis = format!("{}{}", spec.names.chassis_prefix, vm.chassis);
+        let checksum_offload = self.datapath == Datapath::System;
+        let mut nodes = self.nodes.iter_mut();
+        let node = nodes.find(|node| node.name.as_str() == chassis)?;
+        let number = self.next_vm;
+        self.next_vm += 1;
+        node.vms.push(VmPlan {
+            outer_name: vm_outer_name(&vm.name),
+            name: vm.name,
+            iface_id: vm.port,
+            node: node.name.clone(),
+            mac: vm.mac,
+            addresses: vm.addresses,
+            gateways: vm.gateways,
+            dhcp: vm.dhcp,
+            mtu: vm.mtu,
+            outer_index: 100 + 2 * number,
+            inner_index: 101 + 2 * number,
+            checksum_offload,
+        });
+        node.vms.last()
     }
 }
 

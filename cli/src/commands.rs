@@ -1,5 +1,6 @@
 //! The command line: one module for each subcommand.
 
+mod apply;
 mod build;
 mod change;
 mod doctor;
@@ -84,6 +85,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Export(export::Export),
     Schema(schema::Schema),
+    Apply(apply::ApplyArgs),
     AddChassis(change::AddChassis),
     StopChassis(change::StopChassis),
     StartChassis(start::StartChassis),
@@ -108,6 +110,7 @@ impl Cli {
             Command::Plan(plan) => plan.run(global).await,
             Command::Export(export) => export.run(global),
             Command::Schema(schema) => schema.run(),
+            Command::Apply(apply) => apply.run(global).await,
             Command::AddChassis(add) => add.run(global).await,
             Command::StopChassis(stop) => stop.run(global).await,
             Command::StartChassis(start) => start.run(global).await,

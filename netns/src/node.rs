@@ -236,6 +236,32 @@ impl Node {
         })
     }
 
+    /// Takes the name from a network namespace of the node. It ends, with its links, when nothing runs in it any more. One
+    /// that is not there is no error.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_netns(&self, name: &str) -> Result<(), NodeError> {
+        let path = format!("/run/netns/{name}");
+        let delete = || -> io::Result<()> {
+            match rustix::mount::unmount(path.as_str(), rustix::mount::UnmountFlags::DETACH) {
+                // It is no mount, or not there at all.
+                Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => {}
+                Err(e) => return Err(e.into()),
+            }
+            match std::fs::remove_file(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+                _ => Ok(()),
+            }
+        };
+        let deleted = self.namespaces().run(delete)?;
+        deleted.map_err(|source| NodeError::Setup {
+            node: format!("with pid {}", self.process.pid()),
+            step: format!("delete the network namespace {name}"),
+            source,
+        })
+    }
+
     /// Opens a network namespace of the node by its ip-netns(8) name.
     ///
     /// # Errors

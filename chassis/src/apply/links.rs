@@ -170,6 +170,13 @@ fn enable_ipv6() -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a VM on a node that runs.
+pub(crate) async fn add_vm(handle: &NodeHandle, plan: &VmPlan) -> Result<(), Error> {
+    let netlink = Netlink::open(&handle.node.namespaces())
+        .map_err(|e| Error::in_node(&plan.name, "making the VM", e))?;
+    vm(handle, plan, &netlink).await
+}
+
 /// A VM: a network namespace inside the node, with one end of a veth pair; the other end becomes a port of br-int.
 async fn vm(handle: &NodeHandle, plan: &VmPlan, outside: &Netlink) -> Result<(), Error> {
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {

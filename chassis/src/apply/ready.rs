@@ -55,7 +55,7 @@ pub(crate) async fn wait(
     });
     try_join_all(switches).await?;
     routes::wait(cluster, deadline).await?;
-    let ports = zones.iter().map(|zone| zone.topology().vms().count()).sum();
+    let ports = zones.iter().map(Southbound::port_count).sum();
     let tally = Tally::new(clock, Phase::Ready, ports);
     try_join_all(zones.iter().map(|zone| zone.bound(&tally))).await?;
     // Now that every tunnel is there, every controller has to say that what follows from it is installed.
@@ -68,6 +68,14 @@ pub(crate) async fn wait(
     let leases = leases::acquire(cluster, deadline).await?;
     clock.end(Phase::Ready, began);
     Ok(leases)
+}
+
+/// Waits until all that the databases ask for is there after a change of them. Returns the addresses that VMs got by DHCP
+/// which had none.
+pub(crate) async fn wait_again(cluster: &Cluster) -> Result<BTreeMap<String, IpNet>, Error> {
+    let mut clock = Clock::deaf();
+    wait_for_tunnels(cluster).await?;
+    wait(cluster, &mut clock).await
 }
 
 /// Waits until a chassis that has come to a running cluster is ready: registered, and with tunnels from and to all others.

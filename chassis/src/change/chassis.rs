@@ -47,7 +47,8 @@ impl Cluster {
         change.state.spec = asked;
         // From here on it can be found and stopped, even if this process ends.
         change.write(self)?;
-        match self.bring(&plan, &spec).await {
+        let own = spec.remote.is_none();
+        match self.bring(std::slice::from_ref(&plan), own).await {
             Ok(()) => {
                 change.write(self)?;
                 self.node(plan.name.as_str())
@@ -62,19 +63,21 @@ impl Cluster {
         }
     }
 
-    async fn bring(&mut self, plan: &NodePlan, spec: &ChassisSpec) -> Result<(), Error> {
+    /// Makes gateways and chassis; `own` are those that use the cluster's own databases.
+    pub(super) async fn bring(&mut self, plans: &[NodePlan], own: bool) -> Result<(), Error> {
         if self.plan.tls && self.authority.is_none() {
             self.authority = Some(state::authority(&self.plan.state_dir)?);
         }
         let mut clock = Clock::deaf();
-        let made = apply::nodes::create(self, std::slice::from_ref(plan), &clock).await?;
+        let made = apply::nodes::create(self, plans, &clock).await?;
         self.nodes.extend(made);
-        let handle = self.node(plan.name.as_str())?;
-        let handles = [&handle];
+        let handles = plans.iter().map(|plan| self.node(plan.name.as_str()));
+        let handles = handles.collect::<Result<Vec<_>, _>>()?;
+        let handles: Vec<&NodeHandle> = handles.iter().collect();
         apply::links::create(self, &handles, &mut clock).await?;
         apply::files::write(self, &handles, &Seeds::new(), &mut clock).await?;
-        let own = spec.remote.is_none() && !self.plan.zones.is_empty();
-        if own {
+        let own = own && !self.plan.zones.is_empty();
+        for plan in plans.iter().filter(|plan| own && plan.role.is_chassis()) {
             self.announce(plan).await?;
         }
         apply::daemons::start(self, &handles, &mut clock).await?;
@@ -124,10 +127,30 @@ impl Cluster {
             };
             return Err(Error::Change(problem));
         }
+        let ours = self.take_out(&plan).await?;
+        let spec = &mut change.state.spec;
+        let numbered = spec.others.len();
+        spec.others.retain(|other| other.name != plan.name);
+        if numbered == spec.others.len() {
+            spec.absent.insert(plan.name.clone());
+        }
+        change.write(self)?;
+        if ours {
+            apply::ready::wait_for_tunnels(self).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Cluster {
+    /// Ends a node and removes what it leaves. Returns whether it was in databases of the cluster's own.
+    pub(super) async fn take_out(&mut self, plan: &NodePlan) -> Result<bool, Error> {
+        let name = plan.name.as_str();
+        let zones = &self.plan.zones;
+        let ours = plan.role.is_chassis() && zones.get(plan.zone as usize - 1).is_some();
         if let Some(handle) = self.nodes.get(name) {
             leave(handle).await;
         }
-        let ours = self.plan.zones.get(plan.zone as usize - 1).is_some();
         if ours {
             let sb = self.sb_of(plan.zone).await?;
             let done = sb.transact("OVN_Southbound", forget(name)).await;
@@ -136,7 +159,7 @@ impl Cluster {
         if let Some(handle) = self.nodes.remove(name) {
             end(&handle).await?;
         }
-        self.runtime.remove_one(&plan).await?;
+        self.runtime.remove_one(plan).await?;
         let removed = std::fs::remove_dir_all(&plan.dir);
         if let Err(error) = removed
             && error.kind() != std::io::ErrorKind::NotFound
@@ -149,17 +172,7 @@ impl Cluster {
         if let Some(position) = position(&self.plan, name) {
             self.plan.nodes.remove(position);
         }
-        let spec = &mut change.state.spec;
-        let numbered = spec.others.len();
-        spec.others.retain(|other| other.name != plan.name);
-        if numbered == spec.others.len() {
-            spec.absent.insert(plan.name.clone());
-        }
-        change.write(self)?;
-        if ours {
-            apply::ready::wait_for_tunnels(self).await?;
-        }
-        Ok(())
+        Ok(ours)
     }
 }
 

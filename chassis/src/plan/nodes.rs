@@ -28,7 +28,7 @@ pub(super) struct NamedNode {
 }
 
 /// The roles, zones, members and names of the nodes that have addresses in the underlay, in the order of these.
-pub(super) fn raw_names(spec: &ClusterSpec) -> impl Iterator<Item = (Role, u32, u32, String)> {
+pub(crate) fn raw_names(spec: &ClusterSpec) -> impl Iterator<Item = (Role, u32, u32, String)> {
     let names = &spec.names;
     let central = move |zone| match &names.central {
         Some(name) => name.clone(),
@@ -111,7 +111,7 @@ pub(super) fn host_names(zone: u32) -> [String; 2] {
 }
 
 /// Whether the zones have hosts outside of OVN.
-pub(super) fn has_hosts(spec: &ClusterSpec) -> bool {
+pub(crate) fn has_hosts(spec: &ClusterSpec) -> bool {
     spec.workload == Workload::Demo
 }
 
@@ -249,7 +249,7 @@ impl Plan {
     }
 
     /// The demo's hosts, with the addresses that they have in ovn-fake-multinode.
-    pub(super) fn add_hosts(&mut self, spec: &ClusterSpec) {
+    pub(crate) fn add_hosts(&mut self, spec: &ClusterSpec) {
         if !has_hosts(spec) {
             return;
         }

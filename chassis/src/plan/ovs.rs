@@ -71,7 +71,7 @@ where
 }
 
 /// What ovn-controller(8) reads, and what ovs-ctl(8) would set.
-fn external_ids(plan: &Plan, node: &NodePlan) -> BTreeMap<&'static str, String> {
+pub(crate) fn external_ids(plan: &Plan, node: &NodePlan) -> BTreeMap<&'static str, String> {
     let settings = &plan.chassis;
     let mut ids = BTreeMap::from([
         ("system-id", node.name.to_string()),

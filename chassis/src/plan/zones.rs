@@ -112,7 +112,7 @@ impl Plan {
 }
 
 /// What each zone's northbound database is to hold.
-pub(super) fn topologies(spec: &ClusterSpec) -> Vec<Topology> {
+pub(crate) fn topologies(spec: &ClusterSpec) -> Vec<Topology> {
     let mut given = match &spec.workload {
         Workload::Custom(topologies) => topologies.clone(),
         Workload::Demo | Workload::None => Vec::new(),

@@ -21,7 +21,7 @@ pub(super) async fn acquire(
     let nodes = cluster.handles().values();
     let vms = nodes
         .flat_map(|handle| &handle.plan.vms)
-        .filter(|vm| vm.dhcp);
+        .filter(|vm| vm.dhcp && !cluster.leases.contains_key(&vm.name));
     let leases = try_join_all(vms.map(|vm| one(cluster, vm, deadline))).await?;
     Ok(leases.into_iter().collect())
 }

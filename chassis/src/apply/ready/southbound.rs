@@ -10,7 +10,6 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::node::NodeHandle;
 use crate::plan::ZonePlan;
-use crate::topology::Topology;
 
 pub(super) struct Southbound<'a> {
     monitor: Monitor,
@@ -18,6 +17,8 @@ pub(super) struct Southbound<'a> {
     central: NodeHandle,
     /// Names of the zone's gateways and chassis.
     chassis: BTreeSet<String>,
+    /// The logical ports of the VMs on them.
+    ports: BTreeSet<String>,
     deadline: Instant,
 }
 
@@ -37,14 +38,19 @@ impl<'a> Southbound<'a> {
             .monitor("OVN_Southbound", &tables)
             .await
             .map_err(|e| Error::in_node(&zone.name, "watching the southbound database", e))?;
-        let own =
-            |handle: &&NodeHandle| handle.plan.role.is_chassis() && handle.plan.zone == zone.number;
-        let chassis = cluster.handles().values().filter(own);
+        let handles = cluster.handles().values();
+        let own = handles.filter(|h| h.plan.role.is_chassis() && h.plan.zone == zone.number);
+        let (mut chassis, mut ports) = (BTreeSet::new(), BTreeSet::new());
+        for handle in own {
+            chassis.insert(handle.plan.name.to_string());
+            ports.extend(handle.plan.vms.iter().map(|vm| vm.iface_id.clone()));
+        }
         Ok(Self {
             monitor,
             zone,
             central: cluster.node(zone.name.as_str())?,
-            chassis: chassis.map(|handle| handle.plan.name.to_string()).collect(),
+            chassis,
+            ports,
             deadline,
         })
     }
@@ -53,8 +59,9 @@ impl<'a> Southbound<'a> {
         self.zone.number
     }
 
-    pub(super) fn topology(&self) -> &Topology {
-        &self.zone.topology
+    /// How many ports are waited for.
+    pub(super) fn port_count(&self) -> usize {
+        self.ports.len() + self.zone.topology.hosted_ports().count()
     }
 
     /// Waits until every chassis has registered. The plan puts Chassis rows there beforehand; a Chassis_Private row is
@@ -71,9 +78,8 @@ impl<'a> Southbound<'a> {
 
     /// Waits until every VM's port is up, and every gateway port is on a gateway.
     pub(super) async fn bound(&self, tally: &Tally<'_>) -> Result<(), Error> {
-        let hosted: BTreeSet<String> = self.topology().hosted_ports().collect();
-        let vms = self.topology().vms().map(|vm| vm.port.clone());
-        let wanted = vms.chain(hosted.iter().cloned()).collect();
+        let hosted: BTreeSet<String> = self.zone.topology.hosted_ports().collect();
+        let wanted = self.ports.union(&hosted).cloned().collect();
         let bound = |rows: &Snapshot| {
             let rows = rows
                 .rows("Port_Binding")
