@@ -108,7 +108,7 @@ pub(crate) fn passing(place: &Place) -> Result<(), Failed> {
     engine.request("POST", &format!("/containers/{name}/start"), b"")?;
     std::thread::scope(|scope| {
         let stop =
-            scope.spawn(|| engine.request("POST", &format!("/containers/{name}/stop?t=6"), b""));
+            scope.spawn(|| engine.request("POST", &format!("/containers/{name}/stop?t=25"), b""));
         let state = || -> Result<Value, Failed> {
             let found = engine.request("GET", &format!("/containers/{name}/json"), b"")?;
             Ok(serde_json::from_str::<Value>(&found)?["State"]["Status"].clone())
@@ -122,6 +122,7 @@ pub(crate) fn passing(place: &Place) -> Result<(), Failed> {
         assert_eq!(clusters[0]["name"], place.name(), "{clusters}");
         place.run(&["gc"])?;
         assert_eq!(state()?, "stopping");
+        engine.request("POST", &format!("/containers/{name}/kill?signal=KILL"), b"")?;
         stop.join().map_err(|_| "the stop panicked")??;
         Ok::<_, Failed>(())
     })?;

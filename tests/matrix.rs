@@ -132,7 +132,8 @@ pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
             (format!("sw0{zone}p3"), "172.16.{n}.50", "172.16.{n}.100"),
             (format!("sw0{zone}p4"), "172.16.{n}.50", "172.16.{n}.100"),
         ] {
-            let seen = seen_from(&outside, &cluster.vm(&vm)?, address(host, zone)?).await?;
+            let host = address(host, zone)?;
+            let seen = seen_from(&outside, &cluster.vm(&vm)?, host).await?;
             assert_eq!(seen, address(expected, zone)?, "{vm} as {host} sees it");
         }
     }

@@ -215,7 +215,7 @@ impl Build {
         .await?;
         let patient = engine.with_deadline(SILENCE);
         // As long as this is held, nobody takes what the build makes on its way for garbage.
-        let _session = Session::begin()?;
+        let _session = Session::begin().await?;
         let base = match &self.base {
             Base::Image(reference) => {
                 self.pull(&engine, reference).await?;

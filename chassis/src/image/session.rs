@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use super::error::BuildError;
+use crate::node::blocking;
 
 /// A mark that holds as long as the value, or its process, lives. Any number of builds share it.
 #[derive(Debug)]
@@ -17,9 +18,9 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Says that a build goes on.
-    pub(crate) fn begin() -> Result<Self, BuildError> {
-        Self::take(&mark(), FlockOperation::NonBlockingLockShared)
+    /// Says that a build goes on. Waits for whoever removes what dead builds have left, which does not take long.
+    pub(crate) async fn begin() -> Result<Self, BuildError> {
+        blocking(|| Self::take(&mark(), FlockOperation::LockShared)).await
     }
 
     /// Takes care that no build begins; `None` when one goes on.
@@ -82,6 +83,8 @@ fn mark() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -98,6 +101,27 @@ mod tests {
         drop(second);
         assert!(!path.exists());
         drop(Session::take(&path, alone).unwrap());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_build_waits_until_none_is_forbidden() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let alone = Session::take(&path, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let taken = Session::take(&path, FlockOperation::LockShared);
+                sender.send(taken).unwrap();
+            });
+            let early = receiver.recv_timeout(Duration::from_millis(100));
+            assert!(early.is_err(), "{early:?}");
+            drop(alone);
+            let taken = receiver.recv().unwrap().unwrap();
+            assert!(path.exists());
+            drop(taken);
+        });
         assert!(!path.exists());
     }
 }
