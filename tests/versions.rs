@@ -48,8 +48,11 @@ const OVS_PREFIX: [(&str, &str); 4] = [
         "openvswitch/vswitch.ovsschema",
     ),
 ];
-const OVN_TREE: [(&str, &str); 5] = [
+const OVN_TREE: [(&str, &str); 8] = [
     ("northd/ovn-northd", "ovn-northd"),
+    ("ic/ovn-ic", "ovn-ic"),
+    ("ovn-ic-nb.ovsschema", "ovn/ovn-ic-nb.ovsschema"),
+    ("ovn-ic-sb.ovsschema", "ovn/ovn-ic-sb.ovsschema"),
     ("controller/ovn-controller", "ovn-controller"),
     ("utilities/ovn-nbctl", "ovn-nbctl"),
     ("ovn-nb.ovsschema", "ovn/ovn-nb.ovsschema"),
@@ -118,7 +121,11 @@ pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
         (&["--ovs", "/nonexistent"], &["No such file", "hint:"]),
         (
             &["--ovn", &tree],
-            &["libtool", "lacks ovn-northd, ovn/ovn-nb", "hint:"],
+            &[
+                "libtool",
+                "lacks ovn-ic, ovn-northd, ovn/ovn-ic-nb",
+                "hint:",
+            ],
         ),
     ];
     for (args, words) in cases {
@@ -132,12 +139,13 @@ pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
 }
 
 /// The packages without which a root file system of Debian has no whole OVS and OVN.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "iproute2",
     "openvswitch-switch",
     "ovn-central",
     "ovn-host",
     "ovn-ic",
+    "ovn-ic-db",
 ];
 
 pub(crate) fn other_central(place: &Place) -> Result<(), Failed> {

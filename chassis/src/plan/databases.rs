@@ -139,10 +139,11 @@ pub fn nb_rows(plan: &Plan, zone: u32) -> Vec<TableRow> {
 ///
 /// The UUIDs are the same for the same plan.
 pub fn sb_rows(plan: &Plan, zone: u32) -> Vec<TableRow> {
-    let connections: &[_] = if plan.rbac {
-        &[(port::SB, "ovn-controller"), (port::SB_UNRESTRICTED, "")]
-    } else {
-        &[(port::SB, "")]
+    // A northd on another node needs more rights than a chassis, and whoever reaches its port has them.
+    let connections: &[_] = match (plan.rbac, plan.database) {
+        (false, _) => &[(port::SB, "")],
+        (true, DatabaseMode::Standalone) => &[(port::SB, "ovn-controller")],
+        (true, DatabaseMode::Raft) => &[(port::SB, "ovn-controller"), (port::SB_UNRESTRICTED, "")],
     };
     let mut rows = global_rows(plan, "SB_Global", connections, Row::new());
     let chassis = plan

@@ -7,7 +7,7 @@ use super::addresses::with_port;
 use super::nodes::NamedNode;
 use super::{InterconnectionPlan, Plan, Role};
 use crate::name::NodeName;
-use crate::spec::{ClusterSpec, Workload};
+use crate::spec::{ClusterSpec, DatabaseMode, Workload};
 use crate::topology::Topology;
 use crate::topology::demo::DemoPlace;
 
@@ -62,7 +62,7 @@ impl Plan {
         nodes: &[NamedNode],
         topologies: Vec<Topology>,
     ) {
-        let unrestricted = if spec.rbac {
+        let unrestricted = if spec.rbac && spec.database == DatabaseMode::Raft {
             port::SB_UNRESTRICTED
         } else {
             port::SB
