@@ -257,10 +257,24 @@ pub struct DaemonPlan {
     pub pidfile: PathBuf,
 }
 
+impl NodePlan {
+    /// The interface with its address in the underlay, by ifindex and MAC address.
+    pub(crate) fn port(&self) -> Option<(u32, MacAddr)> {
+        let tap = self.tap.as_ref().map(|tap| (tap.index, tap.mac));
+        let link = self.links.iter().find(|link| !link.addresses.is_empty());
+        tap.or(link.map(|link| (link.node_index, link.mac)))
+    }
+}
+
 impl DaemonPlan {
     /// Whether it serves a database.
     pub(crate) fn is_database_server(&self) -> bool {
         self.name.starts_with("ovsdb-server")
+    }
+
+    /// Whether it programs a switch as the southbound database wants it.
+    pub(crate) fn is_controller(&self) -> bool {
+        self.name == "ovn-controller"
     }
 }
 
@@ -386,6 +400,18 @@ impl Plan {
             .iter()
             .filter(|node| node.role.is_chassis())
             .filter(move |node| node.name != own && (across || node.zone == zone))
+    }
+
+    /// The nodes with which a node talks from its first moment, by their addresses: the servers of databases, and for those
+    /// all nodes.
+    pub(crate) fn correspondents(&self, of: &NodePlan) -> impl Iterator<Item = (IpAddr, MacAddr)> {
+        let serves = |role| matches!(role, Role::Central | Role::Relay);
+        let (own, all) = (of.name.clone(), serves(of.role));
+        self.nodes
+            .iter()
+            .filter(move |node| node.name != own && (all || serves(node.role)))
+            .filter(|node| node.role != Role::Host)
+            .filter_map(|node| Some((node.address, node.port()?.1)))
     }
 
     /// All VMs, chassis by chassis.

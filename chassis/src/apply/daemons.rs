@@ -1,5 +1,7 @@
 //! Phase `daemons`: every daemon, each launched once what it needs is there.
 
+mod model;
+
 use std::time::Duration;
 
 use super::for_each;
@@ -12,6 +14,9 @@ use crate::plan::{DaemonPlan, Plan, Role, ovs_transaction};
 
 /// How long a daemon may take until it serves, on a machine where many start at once.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// From how many chassis on it pays to let one of them write its rows first, for the others to be like them.
+const WORTH_A_MODEL: usize = 8;
 
 /// Starts the daemons of nodes in steps, because whoever finds no server where it expects one tries again only a second
 /// later.
@@ -46,15 +51,45 @@ pub(crate) async fn start(
     let done = others.len();
     for_each(clock, Phase::Daemons, others.into_iter(), clients).await?;
     let chassis = of(&|handle| handle.plan.role.is_chassis());
-    for_each(
-        &clock.after(done),
+    let clock_after = clock.after(done);
+    let (model, others) = match chassis.split_first() {
+        Some((first, others)) if others.len() >= WORTH_A_MODEL && uses_ours(plan, first) => {
+            (Some(*first), others)
+        }
+        _ => (None, &chassis[..]),
+    };
+    // Whether the others' controllers may start.
+    let (may, _) = tokio::sync::watch::channel(model.is_none());
+    let begin = async {
+        if let Some(model) = model {
+            switch(plan, model).await?;
+            controller(model).await?;
+            model::copy(cluster, model, others).await?;
+            may.send_replace(true);
+        }
+        Ok(())
+    };
+    let others = for_each(
+        &clock_after,
         Phase::Daemons,
-        chassis.into_iter(),
-        |handle| switch(plan, handle),
-    )
-    .await?;
+        others.iter(),
+        async |handle| {
+            switch(plan, handle).await?;
+            // The sender outlives this.
+            let mut allowed = may.subscribe();
+            let _allowed = allowed.wait_for(|may| *may).await.is_ok();
+            controller(handle).await
+        },
+    );
+    futures::try_join!(begin, others)?;
     clock.end(Phase::Daemons, began);
     Ok(())
+}
+
+/// Whether a chassis uses the southbound database of its zone, and not somebody else's.
+fn uses_ours(plan: &Plan, handle: &NodeHandle) -> bool {
+    let zone = plan.zones.get(handle.plan.zone as usize - 1);
+    zone.is_some_and(|zone| handle.plan.remote.as_ref() == Some(&zone.chassis_remote))
 }
 
 /// A central's database servers.
@@ -80,19 +115,35 @@ async fn clients(handle: &NodeHandle) -> Result<(), Error> {
     Ok(())
 }
 
-/// A gateway's or chassis' daemons. Between the first and the others the whole configuration is written, in one
-/// transaction, so that ovs-vswitchd configures its datapath once.
+/// A gateway's or chassis' Open vSwitch. Between its two daemons the whole configuration is written, in one transaction, so
+/// that ovs-vswitchd configures its datapath once.
 async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
-    let Some((server, others)) = handle.plan.daemons.split_first() else {
-        return Ok(());
-    };
-    launch(handle, server).await?;
-    let client = handle.ovs().await?;
-    client
-        .transact("Open_vSwitch", ovs_transaction(plan, &handle.plan))
-        .await
-        .map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
-    for daemon in others {
+    for daemon in handle
+        .plan
+        .daemons
+        .iter()
+        .filter(|daemon| !daemon.is_controller())
+    {
+        launch(handle, daemon).await?;
+        if daemon.is_database_server() {
+            let client = handle.ovs().await?;
+            client
+                .transact("Open_vSwitch", ovs_transaction(plan, &handle.plan))
+                .await
+                .map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
+        }
+    }
+    Ok(())
+}
+
+/// A gateway's or chassis' controller.
+async fn controller(handle: &NodeHandle) -> Result<(), Error> {
+    for daemon in handle
+        .plan
+        .daemons
+        .iter()
+        .filter(|daemon| daemon.is_controller())
+    {
         launch(handle, daemon).await?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{LinkPlan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
+use crate::plan::{LinkPlan, Plan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -63,7 +63,8 @@ pub(crate) async fn create(
     }
     apply_in_underlay(cluster, batch).await?;
     let handles = handles.iter().copied();
-    for_each(clock, Phase::Links, handles, |handle| node(handle, mtu)).await?;
+    let plan = cluster.plan();
+    for_each(clock, Phase::Links, handles, |handle| node(plan, handle)).await?;
     clock.end(Phase::Links, began);
     Ok(())
 }
@@ -97,7 +98,8 @@ fn ends(link: &LinkPlan, mtu: u32) -> (VethEnd, VethEnd) {
     (here, peer)
 }
 
-async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
+async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
+    let mtu = plan.mtu;
     let name = &handle.plan.name;
     let mut batch = Batch::new();
     batch.up(LOOPBACK, "lo");
@@ -143,6 +145,11 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
         batch.quiet(tap.index, &tap.name);
         batch.up(tap.index, &tap.name);
         batch.address(tap.index, &tap.name, tap.address);
+    }
+    if let Some((index, _)) = handle.plan.port() {
+        for (address, mac) in plan.correspondents(&handle.plan) {
+            batch.neighbour(index, address, mac.0);
+        }
     }
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
         Error::in_node(name, "configuring its links", e)
