@@ -53,7 +53,7 @@ fn main() {
         ),
         (
             "chassis_come_and_go_while_others_talk",
-            &[Runtime::Native],
+            MAIN,
             &["ping", "killall"],
             changes::undisturbed,
         ),
@@ -74,6 +74,12 @@ fn main() {
             MAIN,
             &["ip", "ping", "ovs-vsctl", "ovn-nbctl"],
             lab::applied,
+        ),
+        (
+            "controllers_find_their_rows_as_they_want_them",
+            MAIN,
+            &["ovn-sbctl"],
+            rows::written_once,
         ),
         (
             "daemons_are_started_again",

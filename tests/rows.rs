@@ -373,3 +373,34 @@ pub(crate) async fn external_ids(
     let ids = ids.flat_map(Datum::map_iter);
     Ok(ids.map(|(key, value)| (text(key), text(value))).collect())
 }
+
+/// The rows that are written for controllers are as they would write them: of many, only the first has to.
+pub(crate) fn written_once(place: &Place) -> Result<(), Failed> {
+    place.run(&["start", "--chassis", "12", "--gateways", "2"])?;
+    let log = place.run(&[
+        "exec",
+        "ovn-central-az1",
+        "--",
+        "cat",
+        "/etc/ovn/ovnsb_db.db",
+    ])?;
+    // Of each record of the file the second line is its JSON (ovsdb(5)).
+    let records = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut by_controllers = 0;
+    for record in records {
+        let whose = record["_comment"].as_str().unwrap_or_default();
+        if whose.starts_with("ovn-controller") && record.get("Chassis").is_some() {
+            by_controllers += 1;
+        }
+    }
+    assert_eq!(by_controllers, 1, "{log}");
+    let script = "ovn-sbctl --bare --columns=name find chassis other_config:ovn-cms-options=enable-chassis-as-gw";
+    let gateways = place.run(&["exec", "ovn-central-az1", "--", "sh", "-c", script])?;
+    let mut gateways: Vec<_> = gateways.split_whitespace().collect();
+    gateways.sort_unstable();
+    assert_eq!(gateways, ["ovn-gw-1", "ovn-gw-2"]);
+    place.run(&["stop"])?;
+    Ok(())
+}
