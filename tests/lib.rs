@@ -54,6 +54,18 @@ pub fn program(path: &Path) -> Command {
     Command::new(path)
 }
 
+/// Copies a program that is to be run. Another process does it: a descriptor of this one that can write to the copy would be
+/// inherited for a moment by whatever other tests start just then, and a program that can be written to is not executed
+/// (execve(2), ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) -> std::io::Result<()> {
+    let copied = program(Path::new("cp")).arg("-L").arg(from).arg(to).status()?;
+    if copied.success() {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(format!("cp {}: {copied}", from.display())))
+    }
+}
+
 /// A binary of this workspace, beside the running test in the target folder.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
 use libtest_mimic::Failed;
-use ofm_tests::{Place, binary, describe, leftovers, program};
+use ofm_tests::{Place, binary, copy_program, describe, leftovers, program};
 use serde_json::Value;
 
 pub(crate) fn table(place: &Place) -> Result<(), Failed> {
@@ -69,7 +69,7 @@ pub(crate) fn table(place: &Place) -> Result<(), Failed> {
 pub(crate) fn no_root(place: &Place) -> Result<(), Failed> {
     // A copy that another user can reach, wherever the workspace is.
     let copy = place.root().join("ofm-copy");
-    std::fs::copy(binary("ofm"), &copy)?;
+    copy_program(&binary("ofm"), &copy)?;
     std::fs::set_permissions(place.root(), Permissions::from_mode(0o755))?;
     let output = program(&copy)
         .args(["--state-root", "/run/ofm-not-made", "start"])

@@ -7,7 +7,7 @@ use libtest_mimic::Failed;
 use ofm::plan::Role;
 use ofm::topology::VmSpec;
 use ofm::{Source, Sources, Topology};
-use ofm_tests::{Place, leftovers, other_release};
+use ofm_tests::{Place, copy_program, leftovers, other_release};
 
 use crate::block_on;
 use crate::refusals::refused as refused_command;
@@ -33,7 +33,7 @@ fn fill(folder: &Path, files: &[(&str, &str)], links: bool) -> Result<(), Failed
         if links {
             symlink(of_host(name)?, path)?;
         } else {
-            std::fs::copy(of_host(name)?, path)?;
+            copy_program(&of_host(name)?, &path)?;
         }
     }
     Ok(())
