@@ -58,11 +58,18 @@ pub fn program(path: &Path) -> Command {
 /// inherited for a moment by whatever other tests start just then, and a program that can be written to is not executed
 /// (execve(2), ETXTBSY).
 pub fn copy_program(from: &Path, to: &Path) -> std::io::Result<()> {
-    let copied = program(Path::new("cp")).arg("-L").arg(from).arg(to).status()?;
+    let copied = program(Path::new("cp"))
+        .arg("-L")
+        .arg(from)
+        .arg(to)
+        .status()?;
     if copied.success() {
         Ok(())
     } else {
-        Err(std::io::Error::other(format!("cp {}: {copied}", from.display())))
+        Err(std::io::Error::other(format!(
+            "cp {}: {copied}",
+            from.display()
+        )))
     }
 }
 

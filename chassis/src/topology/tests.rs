@@ -1,3 +1,5 @@
+use ovsdb_client::value::{Datum, Row};
+
 use super::*;
 
 fn column<'a>(rows: &'a [TableRow], table: &str, name: &str) -> &'a Row {
