@@ -14,7 +14,6 @@ use crate::name::{ClusterName, NodeName};
 use crate::plan::addresses::Hosts;
 use crate::plan::container::{EngineFacts, REQUIRED, TUN, container_name};
 use crate::plan::nodes::{first_address, has_hosts, host_address, host_names, raw_names};
-use crate::plan::zones::zone_of;
 use crate::plan::{Datapath, HostFacts, Plan, PlanProblem, Role};
 use crate::spec::{ChassisSpec, ClusterSpec, DatapathChoice, Workload};
 use crate::topology::{Topology, demo};
