@@ -177,12 +177,26 @@ pub(crate) fn commands(place: &Place) -> Result<(), Failed> {
         "\"ssl:170.168.0.2:6642\"",
     ];
     assert_eq!(lines, expected);
+    // One that uses somebody else's databases keeps no other from coming.
+    place.run(&["add-chassis", "late"])?;
+    place.run(&["add-chassis", "elsewhere", "tcp:0.0.0.1:6642"])?;
+    place.run(&["add-chassis", "later"])?;
+    for name in ["late", "elsewhere", "later"] {
+        place.run(&["stop-chassis", name])?;
+    }
+    // A numbered one may come again, and the file of the cluster, which is planned below, says so once.
+    place.run(&["stop-chassis", "ovn-chassis-1"])?;
+    place.run(&["add-chassis", "ovn-chassis-1"])?;
+    let file = place.root().join("exported.toml");
+    std::fs::write(&file, place.run(&["export"])?)?;
     // Whoever cannot leave in order is stopped all the same.
     place.run(&["stop-chassis", "guest"])?;
     let status: serde_json::Value = serde_json::from_str(&place.run(&["status", "--json"])?)?;
     assert_eq!(status["ready"], true, "{status:#}");
     assert_eq!(status["nodes"].as_array().map(Vec::len), Some(4));
     place.run(&["stop"])?;
+    let planned = place.run(&["plan", "-f", &file.to_string_lossy()])?;
+    assert_eq!(planned.matches("\novn-chassis-1 ").count(), 1, "{planned}");
     wait_until_gone(place, GRACE)?;
     Ok(())
 }

@@ -52,9 +52,6 @@ impl Change {
 impl Cluster {
     /// Takes over what others have changed.
     fn follow(&mut self, state: &State) {
-        if self.plan == state.plan {
-            return;
-        }
         let mut nodes = BTreeMap::new();
         for plan in &state.plan.nodes {
             let name = plan.name.to_string();

@@ -257,15 +257,6 @@ pub struct DaemonPlan {
     pub pidfile: PathBuf,
 }
 
-impl NodePlan {
-    /// The interface with its address in the underlay, by ifindex and MAC address.
-    pub(crate) fn port(&self) -> Option<(u32, MacAddr)> {
-        let tap = self.tap.as_ref().map(|tap| (tap.index, tap.mac));
-        let link = self.links.iter().find(|link| !link.addresses.is_empty());
-        tap.or(link.map(|link| (link.node_index, link.mac)))
-    }
-}
-
 impl DaemonPlan {
     /// Whether it serves a database.
     pub(crate) fn is_database_server(&self) -> bool {
@@ -391,27 +382,22 @@ impl Plan {
         self.nodes.iter().find(|node| node.name.as_str() == name)
     }
 
+    /// Whether a node is a gateway or chassis that uses the southbound database of its zone, and not somebody else's.
+    pub(crate) fn is_own_chassis(&self, node: &NodePlan) -> bool {
+        let zone = self.zones.get(node.zone as usize - 1);
+        let own = zone.is_some_and(|zone| node.remote.as_ref() == Some(&zone.chassis_remote));
+        own && node.role.is_chassis()
+    }
+
     /// The gateways and chassis to which a gateway or chassis has tunnels: all others of its zone, and those of other
-    /// zones where they are interconnected.
+    /// zones where they are interconnected. What those have that use somebody else's databases is not known here.
     pub fn peers(&self, of: &NodePlan) -> impl Iterator<Item = &NodePlan> {
-        let (own, zone) = (of.name.clone(), of.zone);
+        let (own, zone, known) = (of.name.clone(), of.zone, self.is_own_chassis(of));
         let across = self.interconnection.is_some();
         self.nodes
             .iter()
-            .filter(|node| node.role.is_chassis())
+            .filter(move |node| known && self.is_own_chassis(node))
             .filter(move |node| node.name != own && (across || node.zone == zone))
-    }
-
-    /// The nodes with which a node talks from its first moment, by their addresses: the servers of databases, and for those
-    /// all nodes.
-    pub(crate) fn correspondents(&self, of: &NodePlan) -> impl Iterator<Item = (IpAddr, MacAddr)> {
-        let serves = |role| matches!(role, Role::Central | Role::Relay);
-        let (own, all) = (of.name.clone(), serves(of.role));
-        self.nodes
-            .iter()
-            .filter(move |node| node.name != own && (all || serves(node.role)))
-            .filter(|node| node.role != Role::Host)
-            .filter_map(|node| Some((node.address, node.port()?.1)))
     }
 
     /// All VMs, chassis by chassis.

@@ -121,7 +121,7 @@ impl Cluster {
             };
             complete &= status.state == NodeState::Running
                 && status.daemons.iter().all(|daemon| daemon.alive)
-                && (!plan.role.is_chassis() || status.tunnels == self.plan().peers(plan).count());
+                && (!plan.role.is_chassis() || status.tunnels >= self.plan().peers(plan).count());
             nodes.push(status);
         }
         let mut up = Vec::new();

@@ -10,14 +10,10 @@ use ipnet::IpNet;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
 };
-use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute,
-};
-use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
 };
 use rtnetlink::{
     AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth,
@@ -195,6 +191,13 @@ impl Batch {
         )
     }
 
+    /// Removes a link of this name; with one end of a veth pair the other one goes too.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        let link = LinkMessageBuilder::<LinkUnspec>::new().name(name).build();
+        let description = format!("remove {name}");
+        self.push(RouteNetlinkMessage::DelLink(link), CHANGED, description)
+    }
+
     /// Sets a link up.
     pub fn up(&mut self, index: u32, name: &str) -> &mut Self {
         self.set(index, format!("set {name} up"), |link| link.up())
@@ -248,29 +251,6 @@ impl Batch {
         let description = format!("give {name} the address {address}");
         self.push(
             RouteNetlinkMessage::NewAddress(message),
-            NEW_OR_CHANGED,
-            description,
-        )
-    }
-
-    /// Tells which hardware address belongs to an address beyond a link, as if it had been learnt some time ago: it is used
-    /// at once, and asked for again only when nothing confirms it.
-    pub fn neighbour(&mut self, index: u32, address: IpAddr, mac: [u8; 6]) -> &mut Self {
-        let mut message = NeighbourMessage::default();
-        let (family, destination) = match address {
-            IpAddr::V4(ip) => (AddressFamily::Inet, NeighbourAddress::Inet(ip)),
-            IpAddr::V6(ip) => (AddressFamily::Inet6, NeighbourAddress::Inet6(ip)),
-        };
-        message.header.family = family;
-        message.header.ifindex = index;
-        message.header.state = NeighbourState::Stale;
-        message.attributes = vec![
-            NeighbourAttribute::Destination(destination),
-            NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
-        ];
-        let description = format!("tell the hardware address of {address}");
-        self.push(
-            RouteNetlinkMessage::NewNeighbour(message),
             NEW_OR_CHANGED,
             description,
         )

@@ -53,7 +53,9 @@ pub(crate) async fn start(
     let chassis = of(&|handle| handle.plan.role.is_chassis());
     let clock_after = clock.after(done);
     let (model, others) = match chassis.split_first() {
-        Some((first, others)) if others.len() >= WORTH_A_MODEL && uses_ours(plan, first) => {
+        Some((first, others))
+            if others.len() >= WORTH_A_MODEL && plan.is_own_chassis(&first.plan) =>
+        {
             (Some(*first), others)
         }
         _ => (None, &chassis[..]),
@@ -84,12 +86,6 @@ pub(crate) async fn start(
     futures::try_join!(begin, others)?;
     clock.end(Phase::Daemons, began);
     Ok(())
-}
-
-/// Whether a chassis uses the southbound database of its zone, and not somebody else's.
-fn uses_ours(plan: &Plan, handle: &NodeHandle) -> bool {
-    let zone = plan.zones.get(handle.plan.zone as usize - 1);
-    zone.is_some_and(|zone| handle.plan.remote.as_ref() == Some(&zone.chassis_remote))
 }
 
 /// A central's database servers.

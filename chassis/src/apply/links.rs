@@ -12,7 +12,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{LinkPlan, Plan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
+use crate::plan::{LinkPlan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -63,8 +63,7 @@ pub(crate) async fn create(
     }
     apply_in_underlay(cluster, batch).await?;
     let handles = handles.iter().copied();
-    let plan = cluster.plan();
-    for_each(clock, Phase::Links, handles, |handle| node(plan, handle)).await?;
+    for_each(clock, Phase::Links, handles, |handle| node(handle, mtu)).await?;
     clock.end(Phase::Links, began);
     Ok(())
 }
@@ -98,8 +97,7 @@ fn ends(link: &LinkPlan, mtu: u32) -> (VethEnd, VethEnd) {
     (here, peer)
 }
 
-async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
-    let mtu = plan.mtu;
+async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
     let name = &handle.plan.name;
     let mut batch = Batch::new();
     batch.up(LOOPBACK, "lo");
@@ -146,11 +144,6 @@ async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
         batch.up(tap.index, &tap.name);
         batch.address(tap.index, &tap.name, tap.address);
     }
-    if let Some((index, _)) = handle.plan.port() {
-        for (address, mac) in plan.correspondents(&handle.plan) {
-            batch.neighbour(index, address, mac.0);
-        }
-    }
     let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
         Error::in_node(name, "configuring its links", e)
     };
@@ -175,6 +168,25 @@ fn enable_ipv6() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Takes away what there is of a VM on a node that runs: its link, at once, and its namespace.
+pub(crate) async fn remove_vm(handle: &NodeHandle, plan: &VmPlan) -> Result<(), Error> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(&plan.name, "removing the VM", e)
+    };
+    let namespaces = handle.node.namespaces();
+    let links = namespaces.run(|| std::fs::read_to_string("/proc/1/net/dev"))?;
+    let links = links.map_err(|e| failed(e.into()))?;
+    let mut names = links.lines().filter_map(|line| line.split_once(':'));
+    if names.any(|(name, _)| name.trim() == plan.outer_name) {
+        let mut batch = Batch::new();
+        batch.remove(&plan.outer_name);
+        let netlink = Netlink::open(&namespaces).map_err(|e| failed(e.into()))?;
+        let removed = netlink.apply(batch, DEADLINE).await;
+        removed.map_err(|e| failed(e.into()))?;
+    }
+    Ok(handle.node.delete_netns(&plan.name)?)
 }
 
 /// Makes a VM on a node that runs.

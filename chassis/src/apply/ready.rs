@@ -36,7 +36,8 @@ pub(crate) async fn wait(
 ) -> Result<BTreeMap<String, IpNet>, Error> {
     let deadline = Instant::now() + DEADLINE;
     let handles = cluster.handles().values();
-    let chassis: Vec<&NodeHandle> = handles.filter(|h| h.plan.role.is_chassis()).collect();
+    let own = handles.filter(|handle| cluster.plan().is_own_chassis(&handle.plan));
+    let chassis: Vec<&NodeHandle> = own.collect();
 
     let began = clock.begin(Phase::Chassis, chassis.len());
     members(cluster, deadline).await?;
@@ -94,7 +95,7 @@ pub(crate) async fn wait_for_tunnels(cluster: &Cluster) -> Result<(), Error> {
     let chassis = cluster
         .handles()
         .values()
-        .filter(|h| h.plan.role.is_chassis());
+        .filter(|handle| cluster.plan().is_own_chassis(&handle.plan));
     let switches = chassis.map(|handle| switch::wait_for_tunnels(cluster, handle, deadline));
     try_join_all(switches).await?;
     Ok(())

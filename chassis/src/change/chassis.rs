@@ -16,7 +16,7 @@ use crate::node::NodeHandle;
 use crate::plan::databases::chassis_rows;
 use crate::plan::{NodePlan, PlanProblem};
 use crate::runtime::engine::image::Pull;
-use crate::spec::ChassisSpec;
+use crate::spec::{ChassisSpec, ClusterSpec};
 use crate::state;
 
 /// How long a controller may take to leave its databases.
@@ -32,23 +32,23 @@ impl Cluster {
     /// With everything that is wrong with the request, before anything is touched; or with what did not work, after
     /// everything was taken back.
     pub async fn add_chassis(&mut self, spec: ChassisSpec) -> Result<NodeHandle, Error> {
-        let mut change = Change::begin(self).await?;
-        let root = self
-            .plan
-            .state_dir
-            .parent()
-            .unwrap_or(&self.plan.state_dir)
-            .to_owned();
-        let mut asked = change.state.spec.clone();
-        asked.others.push(spec.clone());
+        let root = self.plan.state_dir.parent();
+        let root = root.unwrap_or(&self.plan.state_dir).to_owned();
+        let with = |mut asked: ClusterSpec| {
+            asked.others.push(spec.clone());
+            asked
+        };
+        let asked = with(self.spec()?);
         let facts = host::gather(&asked, &root, Pull::Missing(&Clock::deaf().listener)).await?;
+        let mut change = Change::begin(self).await?;
+        // Nothing is awaited from here until the chassis is written down: whoever gives this up in the middle can tell by
+        // the plan whether there is anything to take back. A number that was left out stays so, and its name is taken here.
+        let asked = with(change.state.spec.clone());
         let plan = self.plan.add_chassis(&asked, &facts, &spec)?.clone();
-        asked.absent.remove(&spec.name);
         change.state.spec = asked;
         // From here on it can be found and stopped, even if this process ends.
         change.write(self)?;
-        let own = spec.remote.is_none();
-        match self.bring(std::slice::from_ref(&plan), own).await {
+        match self.bring(std::slice::from_ref(&plan)).await {
             Ok(()) => {
                 change.write(self)?;
                 self.node(plan.name.as_str())
@@ -63,8 +63,8 @@ impl Cluster {
         }
     }
 
-    /// Makes gateways and chassis; `own` are those that use the cluster's own databases.
-    pub(super) async fn bring(&mut self, plans: &[NodePlan], own: bool) -> Result<(), Error> {
+    /// Makes nodes that are in the plan already. Those that use somebody else's databases are not waited for.
+    pub(super) async fn bring(&mut self, plans: &[NodePlan]) -> Result<(), Error> {
         if self.plan.tls && self.authority.is_none() {
             self.authority = Some(state::authority(&self.plan.state_dir)?);
         }
@@ -76,12 +76,13 @@ impl Cluster {
         let handles: Vec<&NodeHandle> = handles.iter().collect();
         apply::links::create(self, &handles, &mut clock).await?;
         apply::files::write(self, &handles, &Seeds::new(), &mut clock).await?;
-        let own = own && !self.plan.zones.is_empty();
-        for plan in plans.iter().filter(|plan| own && plan.role.is_chassis()) {
+        let own = plans.iter().filter(|plan| self.plan.is_own_chassis(plan));
+        let own: Vec<&NodePlan> = own.collect();
+        for plan in &own {
             self.announce(plan).await?;
         }
         apply::daemons::start(self, &handles, &mut clock).await?;
-        if own {
+        if !own.is_empty() {
             apply::ready::wait_for_chassis(self, &mut clock).await?;
         }
         Ok(())

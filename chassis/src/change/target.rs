@@ -77,7 +77,8 @@ impl Cluster {
         change.write(self)?;
         self.remove_nodes(spec, &mut applied).await?;
         change.write(self)?;
-        self.change_topologies(topologies, &mut applied).await?;
+        self.change_topologies(&mut change, topologies, &mut applied)
+            .await?;
         change.state.spec = ClusterSpec {
             name: old.name,
             ..spec.clone()
@@ -86,6 +87,7 @@ impl Cluster {
             .await?;
         for vm in new {
             self.add_vm(spec, &vm).await?;
+            change.write(self)?;
             applied.vms_added.push(vm.name);
         }
         self.reconfigure(spec, &mut applied).await?;
@@ -175,7 +177,7 @@ impl Cluster {
             return Ok(());
         }
         change.write(self)?;
-        self.bring(&added, true).await?;
+        self.bring(&added).await?;
         change.write(self)?;
         applied
             .added
@@ -186,6 +188,7 @@ impl Cluster {
     /// Brings the rows of the northbound databases from the old topologies to the new ones.
     async fn change_topologies(
         &mut self,
+        change: &mut Change,
         topologies: Vec<Topology>,
         applied: &mut Applied,
     ) -> Result<(), Error> {
@@ -210,6 +213,7 @@ impl Cluster {
             let done = nb.transact("OVN_Northbound", transaction(&changes)).await;
             done.map_err(|e| failed(e.into()))?;
             self.plan.zones[zone as usize - 1].topology = new;
+            change.write(self)?;
         }
         Ok(())
     }

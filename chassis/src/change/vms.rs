@@ -19,6 +19,9 @@ impl Cluster {
             return Ok(());
         };
         let handle = self.node(plan.node.as_str())?;
+        // A change that was interrupted may have left a part of it.
+        unbind(&handle, &plan).await?;
+        links::remove_vm(&handle, &plan).await?;
         links::add_vm(&handle, &plan).await?;
         bind(&handle, &plan).await?;
         if let Some(handle) = self.nodes.get_mut(plan.node.as_str()) {
@@ -34,7 +37,7 @@ impl Cluster {
         };
         if let Some(handle) = self.nodes.get_mut(plan.node.as_str()) {
             unbind(handle, &plan).await?;
-            handle.node.delete_netns(name)?;
+            links::remove_vm(handle, &plan).await?;
             handle.plan.vms.retain(|vm| vm.name != name);
         }
         if let Some(position) = position(&self.plan, plan.node.as_str()) {

@@ -149,7 +149,7 @@ pub fn sb_rows(plan: &Plan, zone: u32) -> Vec<TableRow> {
     let chassis = plan
         .nodes
         .iter()
-        .filter(|node| node.role.is_chassis() && node.zone == zone);
+        .filter(|node| plan.is_own_chassis(node) && node.zone == zone);
     for node in chassis {
         rows.extend(chassis_rows(plan, node));
     }

@@ -36,6 +36,7 @@ impl AddChassis {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut cluster = global.open()?;
         let name = self.name.to_string();
+        let others = cluster.plan().node_named(&name).is_some();
         let add = cluster.add_chassis(ChassisSpec {
             name: self.name,
             gateway: self.gateway,
@@ -49,7 +50,7 @@ impl AddChassis {
             added = add => Some(added),
         };
         let Some(added) = added else {
-            if cluster.node(&name).is_ok() || cluster.plan().node_named(&name).is_some() {
+            if !others && cluster.plan().node_named(&name).is_some() {
                 cluster.stop_chassis(&name).await?;
             }
             eprintln!("interrupted; nothing is left");

@@ -39,7 +39,8 @@ impl<'a> Southbound<'a> {
             .await
             .map_err(|e| Error::in_node(&zone.name, "watching the southbound database", e))?;
         let handles = cluster.handles().values();
-        let own = handles.filter(|h| h.plan.role.is_chassis() && h.plan.zone == zone.number);
+        let plan = cluster.plan();
+        let own = handles.filter(|h| plan.is_own_chassis(&h.plan) && h.plan.zone == zone.number);
         let (mut chassis, mut ports) = (BTreeSet::new(), BTreeSet::new());
         for handle in own {
             chassis.insert(handle.plan.name.to_string());

@@ -26,24 +26,24 @@ pub(super) async fn wait(
     until_none(handle, deadline, "no tunnel to or installed port", done).await
 }
 
-/// Waits until a chassis has a tunnel to each of its peers and no other.
+/// Waits until a chassis has a tunnel to each of its peers, and none to a chassis that there is no more.
 pub(super) async fn wait_for_tunnels(
     cluster: &Cluster,
     handle: &NodeHandle,
     deadline: Instant,
 ) -> Result<(), Error> {
     let wanted = peers(cluster, handle);
-    let difference = |rows: &Snapshot| {
-        let there = tunnels(rows);
-        wanted.symmetric_difference(&there).cloned().collect()
+    let nodes = cluster.plan().nodes.iter();
+    let there: BTreeSet<String> = nodes.map(|node| node.address.to_string()).collect();
+    let wrong = |rows: &Snapshot| {
+        let tunnels = tunnels(rows);
+        let stale = tunnels.difference(&there).cloned();
+        missing(&wanted, &tunnels)
+            .into_iter()
+            .chain(stale)
+            .collect()
     };
-    until_none(
-        handle,
-        deadline,
-        "no tunnel to, or still one to",
-        difference,
-    )
-    .await
+    until_none(handle, deadline, "no tunnel to, or still one to", wrong).await
 }
 
 /// The addresses of the chassis to which a chassis should have tunnels: of those that run.
