@@ -168,6 +168,11 @@ impl Role {
     pub const fn is_chassis(self) -> bool {
         matches!(self, Role::Gateway | Role::Chassis)
     }
+
+    /// Whether a node of this role serves databases to others.
+    pub const fn is_server(self) -> bool {
+        matches!(self, Role::Central | Role::Relay)
+    }
 }
 
 /// A node.
@@ -255,6 +260,15 @@ pub struct DaemonPlan {
     pub args: Vec<String>,
     /// Path of its pidfile as seen in the node.
     pub pidfile: PathBuf,
+}
+
+impl NodePlan {
+    /// The interface with its address in the underlay, by ifindex and hardware address.
+    pub(crate) fn port(&self) -> Option<(u32, MacAddr)> {
+        let tap = self.tap.as_ref().map(|tap| (tap.index, tap.mac));
+        let link = self.links.iter().find(|link| !link.addresses.is_empty());
+        tap.or(link.map(|link| (link.node_index, link.mac)))
+    }
 }
 
 impl DaemonPlan {
@@ -398,6 +412,12 @@ impl Plan {
             .iter()
             .filter(move |node| known && self.is_own_chassis(node))
             .filter(move |node| node.name != own && (across || node.zone == zone))
+    }
+
+    /// The nodes with the databases of a zone's chassis: its centrals and relays.
+    pub(crate) fn servers(&self, zone: u32) -> impl Iterator<Item = &NodePlan> {
+        let nodes = self.nodes.iter();
+        nodes.filter(move |node| node.role.is_server() && node.zone == zone)
     }
 
     /// All VMs, chassis by chassis.

@@ -10,10 +10,14 @@ use ipnet::IpNet;
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
 };
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, BridgeStpState, In6AddrGenMode, InfoData, InfoVeth, LinkAttribute,
+};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use rtnetlink::{
     AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth,
@@ -251,6 +255,33 @@ impl Batch {
         let description = format!("give {name} the address {address}");
         self.push(
             RouteNetlinkMessage::NewAddress(message),
+            NEW_OR_CHANGED,
+            description,
+        )
+    }
+
+    /// Tells which hardware address belongs to an address beyond a link, as if it had been learnt some time ago: it is used
+    /// at once, and asked for again only when nothing confirms it.
+    ///
+    /// It is marked as learnt by somebody else than the kernel. Such entries do not count towards the limit that all network
+    /// namespaces of a machine share (`gc_thresh3`, arp(7)), and stay until the link goes down.
+    pub fn neighbour(&mut self, index: u32, address: IpAddr, mac: [u8; 6]) -> &mut Self {
+        let mut message = NeighbourMessage::default();
+        let (family, destination) = match address {
+            IpAddr::V4(ip) => (AddressFamily::Inet, NeighbourAddress::Inet(ip)),
+            IpAddr::V6(ip) => (AddressFamily::Inet6, NeighbourAddress::Inet6(ip)),
+        };
+        message.header.family = family;
+        message.header.ifindex = index;
+        message.header.state = NeighbourState::Stale;
+        message.header.flags = NeighbourFlags::ExtLearned;
+        message.attributes = vec![
+            NeighbourAttribute::Destination(destination),
+            NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
+        ];
+        let description = format!("tell the hardware address of {address}");
+        self.push(
+            RouteNetlinkMessage::NewNeighbour(message),
             NEW_OR_CHANGED,
             description,
         )

@@ -4,7 +4,7 @@ mod model;
 
 use std::time::Duration;
 
-use super::for_each;
+use super::{for_each, links};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -129,7 +129,7 @@ async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
                 .map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
         }
     }
-    Ok(())
+    links::settle(plan, handle).await
 }
 
 /// A gateway's or chassis' controller.

@@ -6,18 +6,23 @@ use std::time::Duration;
 use ofm_netns::{Namespaces, Process, create_tap, set_tx_checksum};
 use ofm_underlay::{Batch, LOOPBACK, Netlink, VethEnd};
 
-use super::for_each;
+use super::{for_all, for_each};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{LinkPlan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
+use crate::plan::{LinkPlan, NodePlan, Plan, Role, UNDERLAY_BRIDGE, UPLINK, VmPlan};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Makes the underlay's bridges, which all nodes share.
 pub(crate) async fn bridges(cluster: &Cluster) -> Result<(), Error> {
+    // The kernel's own end of each link would otherwise announce itself to the node at the other one.
+    let underlay = cluster.keeper().underlay();
+    let silenced =
+        underlay.run(|| std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1"))?;
+    silenced.map_err(|e| Error::in_node(cluster.name(), "building the underlay", e))?;
     let mut batch = Batch::new();
     for bridge in &cluster.plan().bridges {
         batch.bridge(&bridge.name, bridge.index);
@@ -62,10 +67,51 @@ pub(crate) async fn create(
         }
     }
     apply_in_underlay(cluster, batch).await?;
-    let handles = handles.iter().copied();
-    for_each(clock, Phase::Links, handles, |handle| node(handle, mtu)).await?;
+    let plan = cluster.plan();
+    let nodes = handles.iter().copied();
+    for_each(clock, Phase::Links, nodes, |handle| node(plan, handle)).await?;
+    let servers = cluster.handles().values();
+    let servers: Vec<_> = servers.filter(|h| h.plan.role.is_server()).collect();
+    for_all(servers.into_iter(), |server| introduce(server, handles)).await?;
     clock.end(Phase::Links, began);
     Ok(())
+}
+
+/// What a node's network gets once its switch is there, and before it talks: the hardware addresses of the servers, which
+/// the kernel would have forgotten when the switch took over the interface; and links that come later are as any other's.
+pub(crate) async fn settle(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
+    let mut batch = Batch::new();
+    for server in plan.servers(handle.plan.zone) {
+        acquaint(&mut batch, &handle.plan, server);
+    }
+    let namespaces = handle.node.namespaces();
+    let allowed = blocking(move || namespaces.run(|| link_local_addresses(true))).await?;
+    allowed.map_err(|e| Error::in_node(&handle.plan.name, "configuring its links", e))?;
+    apply_in_node(handle, batch).await.map(drop)
+}
+
+/// Tells a server the hardware addresses of nodes that are about to connect.
+async fn introduce(server: &NodeHandle, clients: &[&NodeHandle]) -> Result<(), Error> {
+    let mut batch = Batch::new();
+    let clients = clients.iter().map(|client| &client.plan);
+    for client in clients.filter(|client| client.zone == server.plan.zone) {
+        acquaint(&mut batch, &server.plan, client);
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    apply_in_node(server, batch).await.map(drop)
+}
+
+/// Tells a node the hardware address of another one, so that it need not ask all. A question would be a new flow of each
+/// switch on the underlay, and each of N chassis would ask.
+fn acquaint(batch: &mut Batch, node: &NodePlan, other: &NodePlan) {
+    if other.role == Role::Host || node.name == other.name {
+        return;
+    }
+    if let (Some((index, _)), Some((_, mac))) = (node.port(), other.port()) {
+        batch.neighbour(index, other.address, mac.0);
+    }
 }
 
 async fn apply_in_underlay(cluster: &Cluster, batch: Batch) -> Result<(), Error> {
@@ -97,8 +143,8 @@ fn ends(link: &LinkPlan, mtu: u32) -> (VethEnd, VethEnd) {
     (here, peer)
 }
 
-async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
-    let name = &handle.plan.name;
+async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
+    let (name, mtu) = (&handle.plan.name, plan.mtu);
     let mut batch = Batch::new();
     batch.up(LOOPBACK, "lo");
     let tap = handle.plan.tap.clone();
@@ -118,6 +164,7 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
             if has_ipv6 {
                 enable_ipv6()?;
             }
+            link_local_addresses(false)?;
             for link in &unloaded {
                 set_tx_checksum(link, false)?;
             }
@@ -144,18 +191,29 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
         batch.up(tap.index, &tap.name);
         batch.address(tap.index, &tap.name, tap.address);
     }
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(name, "configuring its links", e)
-    };
-    let netlink = Netlink::open(&handle.node.namespaces()).map_err(|e| failed(e.into()))?;
-    netlink
-        .apply(batch, DEADLINE)
-        .await
-        .map_err(|e| failed(e.into()))?;
+    let netlink = apply_in_node(handle, batch).await?;
     for plan in &handle.plan.vms {
         vm(handle, plan, &netlink).await?;
     }
     Ok(())
+}
+
+/// Applies requests in a node, and returns the socket there.
+async fn apply_in_node(handle: &NodeHandle, batch: Batch) -> Result<Netlink, Error> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(&handle.plan.name, "configuring its links", e)
+    };
+    let netlink = Netlink::open(&handle.node.namespaces()).map_err(|e| failed(e.into()))?;
+    let applied = netlink.apply(batch, DEADLINE).await;
+    applied.map_err(|e| failed(e.into()))?;
+    Ok(netlink)
+}
+
+/// Whether links that are made from now on in the calling thread's network namespace get IPv6 link-local addresses
+/// (`addr_gen_mode`, ip-sysctl). With these come multicasts that a userspace switch looks at one by one.
+fn link_local_addresses(allowed: bool) -> io::Result<()> {
+    let mode = if allowed { "0" } else { "1" };
+    std::fs::write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", mode)
 }
 
 /// Lets all links of the calling thread's network namespace have IPv6 addresses. Docker forbids it in containers that it
