@@ -4,6 +4,7 @@ pub(crate) mod daemons;
 pub(crate) mod difference;
 pub(crate) mod files;
 pub(crate) mod links;
+pub(crate) mod model;
 pub(crate) mod nodes;
 pub(crate) mod ready;
 

@@ -1,16 +1,22 @@
 //! Phase `daemons`: every daemon, each launched once what it needs is there.
 
-mod model;
-
 use std::time::Duration;
 
-use super::{for_each, links};
+use std::future::Future;
+
+use futures::future::try_join_all;
+use tokio::sync::{Semaphore, SetOnce};
+
+use super::model::Model;
+use super::ready::Tally;
+use super::{links, width};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::{DaemonPlan, Plan, Role, ovs_transaction};
+use crate::plan::ovs::{Port, ovs_transaction};
+use crate::plan::{DaemonPlan, Plan, Role};
 
 /// How long a daemon may take until it serves, on a machine where many start at once.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -18,74 +24,137 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// From how many chassis on it pays to let one of them write its rows first, for the others to be like them.
 const WORTH_A_MODEL: usize = 8;
 
-/// Starts the daemons of nodes in steps, because whoever finds no server where it expects one tries again only a second
-/// later.
+/// Starts the daemons of nodes: each one once what it needs is there, because whoever finds no server where it expects one
+/// tries again only a second later.
 pub(crate) async fn start(
     cluster: &Cluster,
     handles: &[&NodeHandle],
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Daemons, handles.len());
-    let plan = cluster.plan();
-    let of = |wanted: &dyn Fn(&NodeHandle) -> bool| -> Vec<&NodeHandle> {
-        let handles = handles.iter().copied();
-        handles.filter(|handle| wanted(handle)).collect()
+    let tally = Tally::new(clock, Phase::Daemons, handles.len());
+    let chassis = handles.iter().copied();
+    let chassis: Vec<_> = chassis.filter(|h| h.plan.role.is_chassis()).collect();
+    let start = Start {
+        cluster,
+        permits: Semaphore::new(std::env::var("OFM_W").map_or(width(), |w| w.parse().unwrap())),
+        databases: SetOnce::new(),
+        model: SetOnce::new(),
+        tally,
     };
-    let joins = |handle: &NodeHandle| {
-        let mut databases = handle.plan.databases.iter();
-        databases.any(|database| {
-            database
-                .raft
-                .as_ref()
-                .is_some_and(|raft| raft.join.is_some())
-        })
-    };
-    let central = |handle: &NodeHandle| handle.plan.role == Role::Central;
-    // Centrals count when their last daemon runs.
-    let silent = Clock::deaf();
-    let founders = of(&|handle| central(handle) && !joins(handle));
-    for_each(&silent, Phase::Daemons, founders.into_iter(), servers).await?;
-    let joiners = of(&|handle| central(handle) && joins(handle));
-    for_each(&silent, Phase::Daemons, joiners.into_iter(), servers).await?;
-    let others = of(&|handle| matches!(handle.plan.role, Role::Central | Role::Relay));
-    let done = others.len();
-    for_each(clock, Phase::Daemons, others.into_iter(), clients).await?;
-    let chassis = of(&|handle| handle.plan.role.is_chassis());
-    let clock_after = clock.after(done);
-    let (model, others) = match chassis.split_first() {
-        Some((first, others))
-            if others.len() >= WORTH_A_MODEL && plan.is_own_chassis(&first.plan) =>
-        {
-            (Some(*first), others)
+    let first = match Model::known(cluster, handles).await? {
+        Some(model) => {
+            start.tell(Some(model));
+            None
         }
-        _ => (None, &chassis[..]),
-    };
-    // Whether the others' controllers may start.
-    let (may, _) = tokio::sync::watch::channel(model.is_none());
-    let begin = async {
-        if let Some(model) = model {
-            switch(plan, model).await?;
-            controller(model).await?;
-            model::copy(cluster, model, others).await?;
-            may.send_replace(true);
+        None => {
+            let mut own = chassis.iter().copied();
+            let first = own.find(|handle| cluster.plan().is_own_chassis(&handle.plan));
+            first.filter(|_| chassis.len() > WORTH_A_MODEL)
         }
-        Ok(())
     };
-    let others = for_each(
-        &clock_after,
-        Phase::Daemons,
-        others.iter(),
-        async |handle| {
-            switch(plan, handle).await?;
-            // The sender outlives this.
-            let mut allowed = may.subscribe();
-            let _allowed = allowed.wait_for(|may| *may).await.is_ok();
-            controller(handle).await
-        },
-    );
-    futures::try_join!(begin, others)?;
+    let others = chassis.into_iter();
+    let others = others.filter(|h| first.is_none_or(|first| first.plan.name != h.plan.name));
+    futures::try_join!(
+        start.centrals(handles),
+        start.model(first),
+        try_join_all(others.map(|handle| start.chassis(handle))),
+    )?;
     clock.end(Phase::Daemons, began);
     Ok(())
+}
+
+/// A start of daemons, and how far it is.
+struct Start<'a> {
+    cluster: &'a Cluster,
+    /// How many daemons are started at once.
+    permits: Semaphore,
+    /// Set once the databases of OVN are served.
+    databases: SetOnce<()>,
+    /// What a controller wrote, for others to begin with; or that they begin without.
+    model: SetOnce<Option<Model>>,
+    tally: Tally<'a>,
+}
+
+impl Start<'_> {
+    /// The centrals and relays.
+    async fn centrals(&self, handles: &[&NodeHandle]) -> Result<(), Error> {
+        let joins = |handle: &NodeHandle| {
+            let mut databases = handle.plan.databases.iter();
+            databases.any(|database| {
+                let raft = database.raft.as_ref();
+                raft.is_some_and(|raft| raft.join.is_some())
+            })
+        };
+        let centrals = || {
+            let centrals = handles.iter().copied();
+            centrals.filter(|handle| handle.plan.role == Role::Central)
+        };
+        try_join_all(centrals().filter(|h| !joins(h)).map(servers)).await?;
+        try_join_all(centrals().filter(|h| joins(h)).map(servers)).await?;
+        let servers = handles.iter().filter(|h| h.plan.role.is_server());
+        try_join_all(servers.map(async |handle| {
+            clients(handle).await?;
+            self.tally.one_more();
+            Ok::<_, Error>(())
+        }))
+        .await?;
+        let _only_once = self.databases.set(());
+        Ok(())
+    }
+
+    /// The chassis that is the model of others, before these; `None` if there is none.
+    async fn model(&self, first: Option<&NodeHandle>) -> Result<(), Error> {
+        let Some(handle) = first else {
+            self.tell(None);
+            return Ok(());
+        };
+        let plan = self.cluster.plan();
+        database_server(handle).await?;
+        switch(plan, handle, &[]).await?;
+        self.databases.wait().await;
+        controller(handle).await?;
+        let model = Model::of(self.cluster, handle).await?;
+        let others = self.cluster.handles().values();
+        let others = others.filter(|h| plan.is_own_chassis(&h.plan) && model.suits(&h.plan));
+        model.write(self.cluster, others).await?;
+        self.tell(Some(model));
+        self.tally.one_more();
+        Ok(())
+    }
+
+    fn tell(&self, model: Option<Model>) {
+        // The first word counts.
+        let _told_already = self.model.set(model);
+    }
+
+    /// A gateway or chassis. What it starts last waits longest, so that all have their processor time when it is their turn.
+    async fn chassis(&self, handle: &NodeHandle) -> Result<(), Error> {
+        let plan = self.cluster.plan();
+        self.one_at_a_time(database_server(handle)).await?;
+        let model = self.model.wait().await;
+        let tunnels = match model.as_ref().filter(|model| model.suits(&handle.plan)) {
+            Some(model) => model.tunnels(&handle.plan, plan.peers(&handle.plan)),
+            None => Vec::new(),
+        };
+        if std::env::var_os("OFM_PIPE").is_some() {
+            self.databases.wait().await;
+            self.one_at_a_time(async { switch(plan, handle, &tunnels).await?; controller(handle).await}).await?;
+        } else {
+        self.one_at_a_time(switch(plan, handle, &tunnels)).await?;
+        self.databases.wait().await;
+        self.one_at_a_time(controller(handle)).await?;
+        }
+        self.tally.one_more();
+        Ok(())
+    }
+
+    /// Does something when it has its turn.
+    async fn one_at_a_time<T>(&self, step: impl Future<Output = T>) -> T {
+        // Nobody closes the semaphore.
+        let _permit = self.permits.acquire().await.ok();
+        step.await
+    }
 }
 
 /// A central's database servers.
@@ -111,23 +180,25 @@ async fn clients(handle: &NodeHandle) -> Result<(), Error> {
     Ok(())
 }
 
-/// A gateway's or chassis' Open vSwitch. Between its two daemons the whole configuration is written, in one transaction, so
-/// that ovs-vswitchd configures its datapath once.
-async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
-    for daemon in handle
-        .plan
-        .daemons
-        .iter()
-        .filter(|daemon| !daemon.is_controller())
-    {
+/// The database server of a gateway or chassis.
+async fn database_server(handle: &NodeHandle) -> Result<(), Error> {
+    let daemons = handle.plan.daemons.iter();
+    for daemon in daemons.filter(|daemon| daemon.is_database_server()) {
         launch(handle, daemon).await?;
-        if daemon.is_database_server() {
-            let client = handle.ovs().await?;
-            client
-                .transact("Open_vSwitch", ovs_transaction(plan, &handle.plan))
-                .await
-                .map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
-        }
+    }
+    Ok(())
+}
+
+/// The switch of a gateway or chassis. Its whole configuration is written before, in one transaction, so that it configures
+/// its datapath once.
+async fn switch(plan: &Plan, handle: &NodeHandle, tunnels: &[Port]) -> Result<(), Error> {
+    let client = handle.ovs().await?;
+    let transaction = ovs_transaction(plan, &handle.plan, tunnels);
+    let done = client.transact("Open_vSwitch", transaction).await;
+    done.map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
+    let daemons = handle.plan.daemons.iter();
+    for daemon in daemons.filter(|daemon| !daemon.is_database_server() && !daemon.is_controller()) {
+        launch(handle, daemon).await?;
     }
     links::settle(plan, handle).await
 }

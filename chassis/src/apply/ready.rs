@@ -102,7 +102,7 @@ pub(crate) async fn wait_for_tunnels(cluster: &Cluster) -> Result<(), Error> {
 }
 
 /// How far the zones are together.
-struct Tally<'a> {
+pub(super) struct Tally<'a> {
     clock: &'a Clock,
     phase: Phase,
     done: AtomicUsize,
@@ -110,7 +110,7 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(clock: &'a Clock, phase: Phase, total: usize) -> Self {
+    pub(super) fn new(clock: &'a Clock, phase: Phase, total: usize) -> Self {
         Self {
             clock,
             phase,
@@ -119,7 +119,7 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn one_more(&self) {
+    pub(super) fn one_more(&self) {
         self.more(1);
     }
 

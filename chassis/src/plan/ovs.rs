@@ -7,34 +7,55 @@ use ovsdb_client::value::{Atom, Datum, Row};
 
 use super::{NodePlan, Plan, Role};
 
+/// The types of tunnels, as `Interface.type` names them.
+pub(crate) const TUNNELS: [&str; 2] = ["geneve", "vxlan"];
+
+/// A port with one interface, both of the same name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Further columns of `Port`.
+    pub port: Row,
+    /// Further columns of `Interface`.
+    pub interface: Row,
+}
+
+impl Port {
+    fn new(name: &str, interface: Row) -> Self {
+        Self {
+            name: name.to_owned(),
+            port: Row::new(),
+            interface,
+        }
+    }
+}
+
 /// Makes the transaction that configures the Open vSwitch of a gateway or chassis, whose database
-/// must be empty.
+/// must be empty. Tunnels are made later by ovn-controller, unless there are some to begin with.
 ///
 /// All of it is one transaction, so that `ovs-vswitchd` configures itself once.
-pub fn ovs_transaction(plan: &Plan, node: &NodePlan) -> Transaction {
+pub fn ovs_transaction(plan: &Plan, node: &NodePlan, tunnels: &[Port]) -> Transaction {
     let mut txn = Transaction::new();
-    configure(plan, node, |table, row| txn.insert(table, row));
+    configure(plan, node, tunnels, |table, row| txn.insert(table, row));
     txn
 }
 
-/// A port to be: name, type of its interface, `external_ids` of its interface.
-type Port<'a> = (&'a str, &'a str, Option<(&'a str, &'a str)>);
-
-fn configure<R>(plan: &Plan, node: &NodePlan, mut insert: impl FnMut(&'static str, Row) -> R)
-where
+fn configure<R>(
+    plan: &Plan,
+    node: &NodePlan,
+    tunnels: &[Port],
+    mut insert: impl FnMut(&'static str, Row) -> R,
+) where
     R: Into<Atom>,
 {
-    let mut bridge = |name: &str, ports: &[Port<'_>], row: Row| {
-        let local = [(name, "internal", None)];
+    let mut bridge = |name: &str, ports: &[Port], row: Row| {
+        let local = Port::new(name, Row::new().set("type", "internal"));
         let mut inserted = Vec::new();
-        for (name, kind, id) in local.iter().chain(ports) {
-            let interface = Row::new()
-                .set("name", *name)
-                .set("type", *kind)
-                .set("external_ids", Datum::map(*id));
-            let interface = insert("Interface", interface);
-            let port = Row::new().set("name", *name).set("interfaces", [interface]);
-            inserted.push(insert("Port", port));
+        for port in std::iter::once(&local).chain(ports) {
+            let interface = insert("Interface", port.interface.clone().set("name", &port.name));
+            let port = port.port.clone().set("name", &port.name);
+            inserted.push(insert("Port", port.set("interfaces", [interface])));
         }
         let row = row
             .set("name", name)
@@ -48,20 +69,24 @@ where
         let hwaddr = Datum::map([("hwaddr", tap.mac.to_string())]);
         let row = Row::new().set("other_config", hwaddr);
         let uplinks = node.links.iter().take(1);
-        let uplinks: Vec<_> = uplinks.map(|l| (l.node_name.as_str(), "", None)).collect();
+        let uplinks = uplinks.map(|link| Port::new(&link.node_name, Row::new()));
+        let uplinks: Vec<_> = uplinks.collect();
         bridges.push(bridge(&tap.name, &uplinks, row));
     }
-    bridges.push(bridge("br-ex", &[("eth2", "", None)], Row::new()));
-    let vms: Vec<_> = (node.vms.iter())
-        .map(|vm| {
-            let id = ("iface-id", vm.iface_id.as_str());
-            (vm.outer_name.as_str(), "", Some(id))
-        })
-        .collect();
+    bridges.push(bridge(
+        "br-ex",
+        &[Port::new("eth2", Row::new())],
+        Row::new(),
+    ));
+    let vms = node.vms.iter().map(|vm| {
+        let id = Datum::map([("iface-id", vm.iface_id.as_str())]);
+        Port::new(&vm.outer_name, Row::new().set("external_ids", id))
+    });
+    let ports: Vec<_> = vms.chain(tunnels.iter().cloned()).collect();
     let row = Row::new()
         .set("fail_mode", "secure")
         .set("other_config", Datum::map([("disable-in-band", "true")]));
-    bridges.push(bridge("br-int", &vms, row));
+    bridges.push(bridge("br-int", &ports, row));
 
     let row = Row::new()
         .set("bridges", bridges)
@@ -130,12 +155,12 @@ mod tests {
             for node in plan.nodes.iter().filter(|node| node.role.is_chassis()) {
                 let mut file = DatabaseFile::new(&schema);
                 let mut rows = 0;
-                configure(&plan, node, |table, row| {
+                configure(&plan, node, &[], |table, row| {
                     rows += 1;
                     file.insert(table, row)
                 });
                 file.to_bytes().unwrap();
-                assert_eq!(ovs_transaction(&plan, node).len(), rows);
+                assert_eq!(ovs_transaction(&plan, node, &[]).len(), rows);
             }
         }
     }

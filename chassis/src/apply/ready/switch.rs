@@ -10,9 +10,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
-
-/// The types of tunnels, as `Interface.type` names them.
-const TUNNELS: [&str; 2] = ["geneve", "vxlan"];
+use crate::plan::ovs::TUNNELS;
 
 /// Waits until a chassis has a tunnel to each of its peers and `ovn-installed` on each of its VMs' ports.
 pub(super) async fn wait(
