@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ofm_netns::Keeper;
 
 use crate::apply::files::Seeds;
-use crate::clock::{Clock, Listener};
+use crate::clock::{Begun, Clock, Listener};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Phase};
@@ -21,6 +20,7 @@ use crate::software::Sources;
 use crate::spec::{ClusterSpec, DatabaseMode, DatapathChoice, Images, RuntimeChoice, Workload};
 use crate::state::{self, State, StateDir};
 use crate::topology::Topology;
+use crate::trace::{self, SpanKind, Trace};
 use crate::{apply, host};
 
 /// What a cluster is to be like. Plain data with defaults; nothing happens before [`Builder::start`].
@@ -29,6 +29,7 @@ pub struct Builder {
     spec: ClusterSpec,
     state_root: Option<PathBuf>,
     listener: Option<Listener>,
+    trace: Option<Trace>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -180,13 +181,25 @@ impl Builder {
         self
     }
 
+    /// Records what the start does and when, and lets [`Cluster::timings`] tell where the time went.
+    #[must_use]
+    pub fn trace(mut self, trace: &Trace) -> Self {
+        self.trace = Some(trace.clone());
+        self
+    }
+
     /// Starts the cluster and returns when it is ready. Dropping the future ends whatever was started.
     ///
     /// # Errors
     /// With everything that is wrong with the request, before anything is touched; or with the node and the phase in
     /// which something did not work, after everything was taken back.
     pub async fn start(self) -> Result<Cluster, Error> {
-        let mut clock = Clock::new(self.listener.unwrap_or_else(|| Arc::new(|_| {})));
+        let trace = self.trace;
+        if let Some(trace) = &trace {
+            trace.begin(&self.spec.name);
+        }
+        let clock = Clock::new(self.listener.unwrap_or_else(|| Arc::new(|_| {})));
+        let mut clock = clock.traced(trace.clone());
         let began = clock.begin(Phase::Plan, 1);
         let root = self.state_root.unwrap_or_else(state::default_root);
         // Engines are told of folders in it, and know nothing of this process's working directory.
@@ -197,7 +210,9 @@ impl Builder {
             let name = self.spec.name.to_string();
             return Err(Error::Running { name });
         }
-        let facts = host::gather(&self.spec, &root, Pull::Missing(&clock.listener)).await?;
+        let facts = host::gather(&self.spec, &root, Pull::Missing(&clock.listener));
+        let what = "looking at the machine";
+        let facts = trace::span(trace.as_ref(), None, SpanKind::Step, what, facts).await?;
         let plan = Plan::new(&self.spec, &facts)?;
         let seeds = apply::files::seeds(&plan)?;
         let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
@@ -245,9 +260,14 @@ impl Builder {
             leases: BTreeMap::new(),
             authority,
             started: false,
+            trace,
             tied: Some(dir),
         };
-        match bring_up(&mut cluster, &mut record, &seeds, clock, began).await {
+        let result = bring_up(&mut cluster, &mut record, &seeds, clock, began).await;
+        if let Some(trace) = &cluster.trace {
+            trace.end();
+        }
+        match result {
             Ok(()) => Ok(cluster),
             Err(error) => Err(match cluster.take_down().await {
                 Ok(()) => error,
@@ -266,7 +286,7 @@ async fn bring_up(
     record: &mut State,
     seeds: &Seeds,
     mut clock: Clock,
-    began: Instant,
+    began: Begun,
 ) -> Result<(), Error> {
     record.keeper = Some(cluster.keeper.process().id().into());
     cluster.write(record)?;
@@ -281,7 +301,8 @@ async fn bring_up(
     clock.end(Phase::Nodes, began);
 
     let handles: Vec<_> = cluster.nodes.values().collect();
-    apply::links::bridges(cluster).await?;
+    let bridges = apply::links::bridges(cluster);
+    cluster.span(SpanKind::Step, "bridges", bridges).await?;
     apply::links::create(cluster, &handles, &mut clock).await?;
     apply::files::write(cluster, &handles, seeds, &mut clock).await?;
     apply::daemons::start(cluster, &handles, &mut clock).await?;

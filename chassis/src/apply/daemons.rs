@@ -11,12 +11,16 @@ use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{DaemonPlan, Plan, Role, ovs_transaction};
+use crate::trace::SpanKind;
 
 /// How long a daemon may take until it serves, on a machine where many start at once.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// From how many chassis on it pays to let one of them write its rows first, for the others to be like them.
 const WORTH_A_MODEL: usize = 8;
+
+/// The name of the wait for the rows of that one.
+const MODEL: &str = "rows of the first controller";
 
 /// Starts the daemons of nodes in steps, because whoever finds no server where it expects one tries again only a second
 /// later.
@@ -66,7 +70,8 @@ pub(crate) async fn start(
         if let Some(model) = model {
             switch(plan, model).await?;
             controller(model).await?;
-            model::copy(cluster, model, others).await?;
+            let copied = model::copy(cluster, model, others);
+            model.span(SpanKind::Wait, MODEL, copied).await?;
             may.send_replace(true);
         }
         Ok(())
@@ -79,7 +84,10 @@ pub(crate) async fn start(
             switch(plan, handle).await?;
             // The sender outlives this.
             let mut allowed = may.subscribe();
-            let _allowed = allowed.wait_for(|may| *may).await.is_ok();
+            if !*allowed.borrow() {
+                let allowed = allowed.wait_for(|may| *may);
+                handle.span(SpanKind::Wait, MODEL, allowed).await.ok();
+            }
             controller(handle).await
         },
     );
@@ -111,6 +119,15 @@ async fn clients(handle: &NodeHandle) -> Result<(), Error> {
     Ok(())
 }
 
+async fn configure(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
+    let client = handle.ovs().await?;
+    client
+        .transact("Open_vSwitch", ovs_transaction(plan, &handle.plan))
+        .await
+        .map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
+    Ok(())
+}
+
 /// A gateway's or chassis' Open vSwitch. Between its two daemons the whole configuration is written, in one transaction, so
 /// that ovs-vswitchd configures its datapath once.
 async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
@@ -122,11 +139,10 @@ async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
     {
         launch(handle, daemon).await?;
         if daemon.is_database_server() {
-            let client = handle.ovs().await?;
-            client
-                .transact("Open_vSwitch", ovs_transaction(plan, &handle.plan))
-                .await
-                .map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
+            let configured = configure(plan, handle);
+            handle
+                .span(SpanKind::Step, "configuration", configured)
+                .await?;
         }
     }
     Ok(())
@@ -147,6 +163,11 @@ async fn controller(handle: &NodeHandle) -> Result<(), Error> {
 
 /// Runs a daemon with `--detach`: what we started exits with 0 exactly when the daemon serves.
 pub(crate) async fn launch(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
+    let served = serve(handle, daemon);
+    handle.span(SpanKind::Daemon, &daemon.name, served).await
+}
+
+async fn serve(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
     let command = handle.command(&daemon.program).args(&daemon.args);
     let child = blocking(move || command.spawn()).await?;
     let output = match tokio::time::timeout(DEADLINE, child.output()).await {
@@ -161,6 +182,9 @@ pub(crate) async fn launch(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(
             });
         }
     };
+    if let Some(trace) = &handle.trace {
+        trace.add_launched(&daemon.program, output.cpu);
+    }
     if output.status.success() {
         return Ok(());
     }

@@ -20,6 +20,7 @@ use crate::pki;
 use crate::plan::databases::rows;
 use crate::plan::{DatabasePlan, Plan, RaftPlan, Role, RuntimePlan};
 use crate::seed;
+use crate::trace::SpanKind;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -84,38 +85,50 @@ pub(crate) async fn write(
     let mut made: BTreeMap<Kind, Arc<[u8]>> = BTreeMap::new();
     let mut nodes = Vec::new();
     for handle in handles {
-        let mut files = certificates(cluster, handle)?;
-        for database in &handle.plan.databases {
-            let image = handle.plan.container.as_ref().map(|c| (&c.image).into());
-            let root = image.or_else(|| handle.plan.root.clone());
-            let shared = handle.plan.role.is_chassis();
-            let kind = (database.name.clone(), root, database.schema.clone());
-            let contents = match made.get(&kind) {
-                Some(contents) => contents.clone(),
-                None => {
-                    let contents: Arc<[u8]> = create(cluster.plan(), handle, database, seeds)
-                        .await?
-                        .into();
-                    if shared {
-                        made.insert(kind, contents.clone());
-                    }
-                    contents
-                }
-            };
-            files.push(NewFile {
-                path: database.file.clone(),
-                contents,
-                mode: 0o640,
-            });
-        }
+        let files = make(cluster, handle, seeds, &mut made);
+        let files = handle.span(SpanKind::Step, "making files", files).await?;
         nodes.push((*handle, files));
     }
     for_each(clock, Phase::Files, nodes.into_iter(), |(handle, files)| {
-        put(handle, files)
+        handle.span(SpanKind::Step, "writing files", put(handle, files))
     })
     .await?;
     clock.end(Phase::Files, began);
     Ok(())
+}
+
+/// What a node gets: its certificate and its databases, those from `made` that are there already.
+async fn make(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    seeds: &Seeds,
+    made: &mut BTreeMap<Kind, Arc<[u8]>>,
+) -> Result<Vec<NewFile>, Error> {
+    let mut files = certificates(cluster, handle)?;
+    for database in &handle.plan.databases {
+        let image = handle.plan.container.as_ref().map(|c| (&c.image).into());
+        let root = image.or_else(|| handle.plan.root.clone());
+        let shared = handle.plan.role.is_chassis();
+        let kind = (database.name.clone(), root, database.schema.clone());
+        let contents = match made.get(&kind) {
+            Some(contents) => contents.clone(),
+            None => {
+                let contents: Arc<[u8]> = create(cluster.plan(), handle, database, seeds)
+                    .await?
+                    .into();
+                if shared {
+                    made.insert(kind, contents.clone());
+                }
+                contents
+            }
+        };
+        files.push(NewFile {
+            path: database.file.clone(),
+            contents,
+            mode: 0o640,
+        });
+    }
+    Ok(files)
 }
 
 /// A node's key and certificate, and the certificate of who issued it.

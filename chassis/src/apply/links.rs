@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{LinkPlan, UNDERLAY_BRIDGE, UPLINK, VmPlan};
+use crate::trace::SpanKind;
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -61,9 +62,13 @@ pub(crate) async fn create(
             batch.veth(&here, &peer, std::os::fd::AsFd::as_fd(&netns));
         }
     }
-    apply_in_underlay(cluster, batch).await?;
+    let pairs = apply_in_underlay(cluster, batch);
+    cluster.span(SpanKind::Step, "veth pairs", pairs).await?;
     let handles = handles.iter().copied();
-    for_each(clock, Phase::Links, handles, |handle| node(handle, mtu)).await?;
+    for_each(clock, Phase::Links, handles, |handle| {
+        handle.span(SpanKind::Step, "links", node(handle, mtu))
+    })
+    .await?;
     clock.end(Phase::Links, began);
     Ok(())
 }
@@ -153,7 +158,9 @@ async fn node(handle: &NodeHandle, mtu: u32) -> Result<(), Error> {
         .await
         .map_err(|e| failed(e.into()))?;
     for plan in &handle.plan.vms {
-        vm(handle, plan, &netlink).await?;
+        let what = format!("VM {}", plan.name);
+        let made = vm(handle, plan, &netlink);
+        handle.span(SpanKind::Step, what, made).await?;
     }
     Ok(())
 }

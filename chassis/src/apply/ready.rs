@@ -21,7 +21,8 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
-use crate::plan::{DaemonPlan, DatabasePlan, Role};
+use crate::plan::{DaemonPlan, DatabasePlan, Role, ZonePlan};
+use crate::trace::SpanKind;
 
 use southbound::Southbound;
 pub(crate) use switch::count_tunnels;
@@ -43,14 +44,25 @@ pub(crate) async fn wait(
     members(cluster, deadline).await?;
     let tally = Tally::new(clock, Phase::Chassis, chassis.len());
     let zones = cluster.plan().zones.iter();
-    let zones = try_join_all(zones.map(|zone| Southbound::watch(cluster, zone, deadline))).await?;
-    try_join_all(zones.iter().map(|zone| zone.registered(&tally))).await?;
+    let zones = try_join_all(zones.map(|zone| {
+        let watched = Southbound::watch(cluster, zone, deadline);
+        of_zone(cluster, zone, "southbound database", watched)
+    }));
+    let zones = zones.await?;
+    try_join_all(zones.iter().map(|zone| {
+        let registered = zone.registered(&tally);
+        of_zone(cluster, zone.plan(), "chassis registered", registered)
+    }))
+    .await?;
     clock.end(Phase::Chassis, began);
 
     let began = clock.begin(Phase::Ready, chassis.len());
     let tally = Tally::new(clock, Phase::Ready, chassis.len());
     let switches = chassis.iter().map(async |handle| {
-        switch::wait(cluster, handle, deadline).await?;
+        let tunnels = switch::wait(cluster, handle, deadline);
+        handle
+            .span(SpanKind::Wait, "tunnels and ports", tunnels)
+            .await?;
         tally.one_more();
         Ok::<_, Error>(())
     });
@@ -58,17 +70,35 @@ pub(crate) async fn wait(
     routes::wait(cluster, deadline).await?;
     let ports = zones.iter().map(Southbound::port_count).sum();
     let tally = Tally::new(clock, Phase::Ready, ports);
-    try_join_all(zones.iter().map(|zone| zone.bound(&tally))).await?;
+    try_join_all(zones.iter().map(|zone| {
+        let bound = zone.bound(&tally);
+        of_zone(cluster, zone.plan(), "ports up", bound)
+    }))
+    .await?;
     // Now that every tunnel is there, every controller has to say that what follows from it is installed.
     let tally = Tally::new(clock, Phase::Ready, chassis.len());
-    let acknowledged = zones.iter().map(async |zone| {
-        let generation = next_generation(cluster, zone.number()).await?;
-        zone.acknowledged(generation, &tally).await
+    let acknowledged = zones.iter().map(|zone| {
+        let acknowledged = async {
+            let generation = next_generation(cluster, zone.plan().number).await?;
+            zone.acknowledged(generation, &tally).await
+        };
+        of_zone(cluster, zone.plan(), "acknowledgements", acknowledged)
     });
     try_join_all(acknowledged).await?;
     let leases = leases::acquire(cluster, deadline).await?;
     clock.end(Phase::Ready, began);
     Ok(leases)
+}
+
+/// A wait for all of a zone, which is in the timeline of the cluster.
+async fn of_zone<T>(
+    cluster: &Cluster,
+    zone: &ZonePlan,
+    what: &str,
+    wait: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let what = format!("{what}: {}", zone.name);
+    cluster.span(SpanKind::Wait, what, wait).await
 }
 
 /// Waits until all that the databases ask for is there after a change of them. Returns the addresses that VMs got by DHCP
@@ -142,7 +172,10 @@ async fn members(cluster: &Cluster, deadline: Instant) -> Result<(), Error> {
             .filter(|database| database.raft.is_some())
             .map(move |database| (handle, database))
     });
-    let members = members.map(|(handle, database)| member(handle, database, deadline));
+    let members = members.map(|(handle, database)| {
+        let what = format!("member of {}", database.name);
+        handle.span(SpanKind::Wait, what, member(handle, database, deadline))
+    });
     try_join_all(members).await?;
     Ok(())
 }
