@@ -9,6 +9,7 @@ mod failover;
 mod images;
 mod lab;
 mod matrix;
+mod profile;
 mod refusals;
 mod rows;
 mod seeds;
@@ -203,6 +204,37 @@ fn main() {
             &["mmdebstrap"],
             versions::other_chassis,
         ),
+        (
+            "a_trace_has_all_that_a_start_did",
+            MAIN,
+            &[],
+            profile::traced,
+        ),
+        (
+            "a_trace_has_every_kind_of_wait",
+            &[Runtime::Native],
+            &[],
+            profile::waits,
+        ),
+        (
+            "a_failed_start_is_traced_until_then",
+            &[Runtime::Native],
+            &[],
+            profile::failed,
+        ),
+        (
+            "an_interrupted_start_is_traced_until_then",
+            &[Runtime::Native],
+            &[],
+            profile::interrupted,
+        ),
+        (
+            "a_trace_that_cannot_be_written_is_refused",
+            &[Runtime::Native],
+            &[],
+            profile::unwritable,
+        ),
+        ("timings_have_all_programs", MAIN, &[], profile::timed),
         (
             "gc_removes_what_a_killed_start_left",
             &[DOCKER, PODMAN],

@@ -20,13 +20,13 @@ fn of_host(name: &str) -> Result<PathBuf, Failed> {
 }
 
 /// Makes a folder where nodes see it: beside the test program, for their /run and /tmp are their own.
-fn folder() -> Result<tempfile::TempDir, Failed> {
+pub(crate) fn folder() -> Result<tempfile::TempDir, Failed> {
     let test = std::env::current_exe()?;
     let beside = test.parent().unwrap_or(Path::new("/"));
     Ok(tempfile::tempdir_in(beside)?)
 }
 
-fn fill(folder: &Path, files: &[(&str, &str)], links: bool) -> Result<(), Failed> {
+pub(crate) fn fill(folder: &Path, files: &[(&str, &str)], links: bool) -> Result<(), Failed> {
     for (path, name) in files {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
@@ -48,7 +48,7 @@ const OVS_PREFIX: [(&str, &str); 4] = [
         "openvswitch/vswitch.ovsschema",
     ),
 ];
-const OVN_TREE: [(&str, &str); 8] = [
+pub(crate) const OVN_TREE: [(&str, &str); 8] = [
     ("northd/ovn-northd", "ovn-northd"),
     ("ic/ovn-ic", "ovn-ic"),
     ("ovn-ic-nb.ovsschema", "ovn/ovn-ic-nb.ovsschema"),

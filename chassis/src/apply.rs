@@ -13,8 +13,37 @@ use std::future::Future;
 use futures::{StreamExt, stream};
 
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
+use crate::plan::{NodePlan, Plan};
+use files::Seeds;
+use model::Model;
+
+/// From how many chassis on it pays to let one of them go ahead, for the others to begin with what it writes.
+const WORTH_A_MODEL: usize = 9;
+
+/// Splits the nodes of a start into those that go ahead, which are the servers and one chassis, and all others. Where there
+/// are few chassis, nobody goes ahead.
+pub(crate) fn ahead(plan: &Plan, nodes: Vec<NodePlan>) -> (Vec<NodePlan>, Vec<NodePlan>) {
+    let mut own = nodes.iter().filter(|node| plan.is_own_chassis(node));
+    let first = own.next().map(|node| node.name.clone());
+    let first = first.filter(|_| own.count() + 1 >= WORTH_A_MODEL);
+    nodes.into_iter().partition(|node| {
+        let goes = node.role.is_server() || first.as_ref() == Some(&node.name);
+        first.is_some() && goes
+    })
+}
+
+/// Starts the nodes that go ahead of the others, if there are any, while those are made. Returns what the controller among
+/// them writes.
+pub(crate) async fn go_ahead(cluster: &Cluster, seeds: &Seeds) -> Result<Option<Model>, Error> {
+    let handles: Vec<_> = cluster.handles().values().collect();
+    let mut silent = Clock::deaf();
+    links::create(cluster, &handles, &mut silent).await?;
+    files::write(cluster, &handles, seeds, None, &mut silent).await?;
+    daemons::go_ahead(cluster, &handles).await
+}
 
 /// How many nodes are worked on at once. More only makes daemons wait for each other's processor time.
 fn width() -> usize {
@@ -49,7 +78,9 @@ async fn for_each_at_once<T, R, F: Future<Output = Result<R, Error>>>(
     f: impl Fn(T) -> F,
 ) -> Result<Vec<R>, Error> {
     let total = items.len();
-    let mut running = stream::iter(items.map(f)).buffer_unordered(width);
+    // Collected first: the compiler does not see that a stream of closures may be sent to another thread.
+    let steps: Vec<F> = items.map(f).collect();
+    let mut running = stream::iter(steps).buffer_unordered(width);
     let mut done = Vec::with_capacity(total);
     while let Some(result) = running.next().await {
         done.push(result?);

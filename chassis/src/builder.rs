@@ -1,15 +1,15 @@
 //! How a cluster is asked for and started.
 
-use std::collections::BTreeMap;
+use futures::future::BoxFuture;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use ofm_netns::Keeper;
 
 use crate::apply::files::Seeds;
-use crate::clock::{Clock, Listener};
+use crate::clock::{Begun, Clock, Listener};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::{Event, Phase};
@@ -21,6 +21,7 @@ use crate::software::Sources;
 use crate::spec::{ClusterSpec, DatabaseMode, DatapathChoice, Images, RuntimeChoice, Workload};
 use crate::state::{self, State, StateDir};
 use crate::topology::Topology;
+use crate::trace::{self, SpanKind, Trace};
 use crate::{apply, host};
 
 /// What a cluster is to be like. Plain data with defaults; nothing happens before [`Builder::start`].
@@ -29,6 +30,7 @@ pub struct Builder {
     spec: ClusterSpec,
     state_root: Option<PathBuf>,
     listener: Option<Listener>,
+    trace: Option<Trace>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -180,13 +182,25 @@ impl Builder {
         self
     }
 
+    /// Records what the start does and when, and lets [`Cluster::timings`] tell where the time went.
+    #[must_use]
+    pub fn trace(mut self, trace: &Trace) -> Self {
+        self.trace = Some(trace.clone());
+        self
+    }
+
     /// Starts the cluster and returns when it is ready. Dropping the future ends whatever was started.
     ///
     /// # Errors
     /// With everything that is wrong with the request, before anything is touched; or with the node and the phase in
     /// which something did not work, after everything was taken back.
     pub async fn start(self) -> Result<Cluster, Error> {
-        let mut clock = Clock::new(self.listener.unwrap_or_else(|| Arc::new(|_| {})));
+        let trace = self.trace;
+        if let Some(trace) = &trace {
+            trace.begin(&self.spec.name);
+        }
+        let clock = Clock::new(self.listener.unwrap_or_else(|| Arc::new(|_| {})));
+        let mut clock = clock.traced(trace.clone());
         let began = clock.begin(Phase::Plan, 1);
         let root = self.state_root.unwrap_or_else(state::default_root);
         // Engines are told of folders in it, and know nothing of this process's working directory.
@@ -197,7 +211,9 @@ impl Builder {
             let name = self.spec.name.to_string();
             return Err(Error::Running { name });
         }
-        let facts = host::gather(&self.spec, &root, Pull::Missing(&clock.listener)).await?;
+        let facts = host::gather(&self.spec, &root, Pull::Missing(&clock.listener));
+        let what = "looking at the machine";
+        let facts = trace::span(trace.as_ref(), None, SpanKind::Step, what, facts).await?;
         let plan = Plan::new(&self.spec, &facts)?;
         let seeds = apply::files::seeds(&plan)?;
         let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
@@ -245,9 +261,14 @@ impl Builder {
             leases: BTreeMap::new(),
             authority,
             started: false,
+            trace,
             tied: Some(dir),
         };
-        match bring_up(&mut cluster, &mut record, &seeds, clock, began).await {
+        let result = bring_up(&mut cluster, &mut record, &seeds, clock, began).await;
+        if let Some(trace) = &cluster.trace {
+            trace.end();
+        }
+        match result {
             Ok(()) => Ok(cluster),
             Err(error) => Err(match cluster.take_down().await {
                 Ok(()) => error,
@@ -261,37 +282,53 @@ impl Builder {
 }
 
 /// Everything that a start does below its keeper. `began` is when the phase `nodes` did.
-async fn bring_up(
-    cluster: &mut Cluster,
-    record: &mut State,
-    seeds: &Seeds,
+fn bring_up<'a>(
+    cluster: &'a mut Cluster,
+    record: &'a mut State,
+    seeds: &'a Seeds,
     mut clock: Clock,
-    began: Instant,
-) -> Result<(), Error> {
-    record.keeper = Some(cluster.keeper.process().id().into());
-    cluster.write(record)?;
-    cluster.runtime.clear().await?;
-    cluster.nodes = apply::nodes::create(cluster, &cluster.plan.nodes, &clock).await?;
-    record.nodes = cluster
-        .nodes
-        .iter()
-        .map(|(name, handle)| (name.clone(), handle.node.process().id().into()))
-        .collect();
-    cluster.write(record)?;
-    clock.end(Phase::Nodes, began);
+    began: Begun,
+) -> BoxFuture<'a, Result<(), Error>> {
+    Box::pin(async move {
+        record.keeper = Some(cluster.keeper.process().id().into());
+        cluster.write(record)?;
+        cluster.runtime.clear().await?;
+        let nodes = cluster.plan.nodes.clone();
+        let (ahead, others) = apply::ahead(&cluster.plan, nodes);
+        cluster.nodes = apply::nodes::create(cluster, &ahead, &clock).await?;
+        let bridges = apply::links::bridges(cluster);
+        cluster.span(SpanKind::Step, "bridges", bridges).await?;
 
-    let handles: Vec<_> = cluster.nodes.values().collect();
-    apply::links::bridges(cluster).await?;
-    apply::links::create(cluster, &handles, &mut clock).await?;
-    apply::files::write(cluster, &handles, seeds, &mut clock).await?;
-    apply::daemons::start(cluster, &handles, &mut clock).await?;
-    let leases = apply::ready::wait(cluster, &mut clock).await?;
+        let model = apply::go_ahead(cluster, seeds);
+        let others = async {
+            let later = clock.after(ahead.len());
+            let others = apply::nodes::create(cluster, &others, &later).await?;
+            let all = cluster.nodes.iter().chain(&others);
+            record.nodes = all
+                .map(|(name, handle)| (name.clone(), handle.node.process().id().into()))
+                .collect();
+            cluster.write(record)?;
+            clock.end(Phase::Nodes, began);
+            let handles: Vec<_> = others.values().collect();
+            apply::links::create(cluster, &handles, &mut clock).await?;
+            Ok(others)
+        };
+        let (model, others) = futures::try_join!(model, others)?;
+        let names: BTreeSet<_> = others.keys().cloned().collect();
+        cluster.nodes.extend(others);
+        let handles = cluster.nodes.iter();
+        let handles = handles.filter(|(name, _)| names.contains(*name));
+        let handles: Vec<_> = handles.map(|(_, handle)| handle).collect();
+        apply::files::write(cluster, &handles, seeds, model.as_ref(), &mut clock).await?;
+        apply::daemons::start(cluster, &handles, &mut clock).await?;
+        let leases = apply::ready::wait(cluster, &mut clock).await?;
 
-    cluster.leases.clone_from(&leases);
-    record.leases = leases;
-    cluster.phases.clone_from(&clock.phases);
-    cluster.started = true;
-    record.phases = clock.phases;
-    record.ready = true;
-    cluster.write(record)
+        cluster.leases.clone_from(&leases);
+        record.leases = leases;
+        cluster.phases.clone_from(&clock.phases);
+        cluster.started = true;
+        record.phases = clock.phases;
+        record.ready = true;
+        cluster.write(record)
+    })
 }

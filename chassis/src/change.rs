@@ -65,7 +65,14 @@ impl Cluster {
                 .or_else(opened)
             {
                 let plan = plan.clone();
-                nodes.insert(name, NodeHandle { plan, node });
+                nodes.insert(
+                    name,
+                    NodeHandle {
+                        plan,
+                        node,
+                        trace: None,
+                    },
+                );
             }
         }
         self.nodes = nodes;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Phase};
+use crate::trace::{OpenSpan, SpanKind, Trace};
 
 /// Whoever wants to hear of the start.
 pub(crate) type Listener = Arc<dyn Fn(Event) + Send + Sync>;
@@ -15,6 +16,14 @@ pub(crate) struct Clock {
     pub(crate) phases: BTreeMap<Phase, Duration>,
     /// How much of the phase was done before.
     pub(crate) done_before: usize,
+    /// Where phases are recorded, if they are.
+    trace: Option<Trace>,
+}
+
+/// A phase that goes on.
+pub(crate) struct Begun {
+    at: Instant,
+    span: Option<OpenSpan>,
 }
 
 impl Clock {
@@ -24,7 +33,13 @@ impl Clock {
             listener,
             phases: BTreeMap::new(),
             done_before: 0,
+            trace: None,
         }
+    }
+
+    /// Has phases recorded.
+    pub(crate) fn traced(self, trace: Option<Trace>) -> Self {
+        Self { trace, ..self }
     }
 
     /// A clock that nobody hears.
@@ -40,9 +55,13 @@ impl Clock {
         }
     }
 
-    pub(crate) fn begin(&self, phase: Phase, total: usize) -> Instant {
+    pub(crate) fn begin(&self, phase: Phase, total: usize) -> Begun {
         (self.listener)(Event::Started { phase, total });
-        Instant::now()
+        let trace = self.trace.as_ref();
+        Begun {
+            at: Instant::now(),
+            span: trace.and_then(|trace| trace.open(None, SpanKind::Phase, phase.as_str())),
+        }
     }
 
     pub(crate) fn progress(&self, phase: Phase, done: usize, total: usize) {
@@ -50,8 +69,11 @@ impl Clock {
         (self.listener)(Event::Progress { phase, done, total });
     }
 
-    pub(crate) fn end(&mut self, phase: Phase, began: Instant) {
-        let elapsed = began.elapsed();
+    pub(crate) fn end(&mut self, phase: Phase, began: Begun) {
+        let elapsed = began.at.elapsed();
+        if let Some(span) = began.span {
+            span.end(None);
+        }
         self.phases.insert(phase, elapsed);
         (self.listener)(Event::Finished { phase, elapsed });
     }

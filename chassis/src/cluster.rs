@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::spec::ClusterSpec;
 use crate::state::{self, State, StateDir};
+use crate::trace::{self, SpanKind, Trace};
 use crate::vm::Vm;
 
 /// How long the kernel may take to end a cluster: it has to end every process of it.
@@ -39,6 +40,8 @@ pub struct Cluster {
     /// Who issues the certificates of nodes that are being made, if they get any.
     pub(crate) authority: Option<Authority>,
     pub(crate) started: bool,
+    /// The timeline of its start, if somebody asked for one.
+    pub(crate) trace: Option<Trace>,
     /// Present while the cluster is tied to this process.
     pub(crate) tied: Option<StateDir>,
 }
@@ -67,7 +70,14 @@ impl Cluster {
             let node = state.nodes.get(plan.name.as_str());
             if let Some(node) = node.and_then(|id| runtime.open(plan, (*id).into()).ok()) {
                 let plan = plan.clone();
-                nodes.insert(plan.name.to_string(), NodeHandle { plan, node });
+                nodes.insert(
+                    plan.name.to_string(),
+                    NodeHandle {
+                        plan,
+                        node,
+                        trace: None,
+                    },
+                );
             }
         }
         Ok(Self {
@@ -79,6 +89,7 @@ impl Cluster {
             nodes,
             phases: state.phases,
             started: state.ready,
+            trace: None,
             tied: None,
         })
     }
@@ -244,6 +255,16 @@ impl Cluster {
             });
         }
         Ok(())
+    }
+
+    /// Does work of its start as a span of the trace, if there is one.
+    pub(crate) async fn span<T, E: std::error::Error + 'static>(
+        &self,
+        kind: SpanKind,
+        name: impl std::fmt::Display,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        trace::span(self.trace.as_ref(), None, kind, name, work).await
     }
 
     pub(crate) fn authority(&self) -> Option<&Authority> {

@@ -4,6 +4,7 @@ mod checks;
 mod limits;
 pub(crate) mod mounts;
 
+use futures::future::BoxFuture;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -25,25 +26,27 @@ pub async fn inspect(spec: &ClusterSpec, state_root: &Path) -> Result<HostFacts,
 }
 
 /// As [`inspect`], and may pull images.
-pub(crate) async fn gather(
-    spec: &ClusterSpec,
-    state_root: &Path,
-    pull: Pull<'_>,
-) -> Result<HostFacts, Error> {
-    let (engine, software) = match spec.runtime.engine() {
-        None => (None, software::search(spec, &mounts()?)?),
-        Some(kind) => {
-            software::refuse_sources(spec, kind)?;
-            let (engine, software) = engine::facts::gather(kind, spec, pull).await?;
-            (Some(engine), software)
-        }
-    };
-    Ok(HostFacts {
-        software,
-        openvswitch_datapath: ofm_underlay::has_openvswitch_datapath(),
-        interfaces: interfaces()?,
-        state_root: state_root.to_owned(),
-        engine,
+pub(crate) fn gather<'a>(
+    spec: &'a ClusterSpec,
+    state_root: &'a Path,
+    pull: Pull<'a>,
+) -> BoxFuture<'a, Result<HostFacts, Error>> {
+    Box::pin(async move {
+        let (engine, software) = match spec.runtime.engine() {
+            None => (None, software::search(spec, &mounts()?)?),
+            Some(kind) => {
+                software::refuse_sources(spec, kind)?;
+                let (engine, software) = engine::facts::gather(kind, spec, pull).await?;
+                (Some(engine), software)
+            }
+        };
+        Ok(HostFacts {
+            software,
+            openvswitch_datapath: ofm_underlay::has_openvswitch_datapath(),
+            interfaces: interfaces()?,
+            state_root: state_root.to_owned(),
+            engine,
+        })
     })
 }
 

@@ -38,7 +38,9 @@ mod software;
 pub mod spec;
 pub mod state;
 pub mod status;
+pub mod timings;
 pub mod topology;
+pub mod trace;
 mod vm;
 
 pub use builder::Builder;
@@ -50,5 +52,7 @@ pub use lab::Lab;
 pub use node::NodeHandle;
 pub use software::{Software, Source, Sources};
 pub use spec::ClusterSpec;
+pub use timings::Timings;
 pub use topology::Topology;
+pub use trace::Trace;
 pub use vm::Vm;

@@ -14,6 +14,7 @@ use ovsdb_client::unixctl::{Unixctl, find_socket};
 use crate::error::Error;
 use crate::ping;
 use crate::plan::NodePlan;
+use crate::trace::{self, SpanKind, Trace};
 
 /// How much of a log an error shows.
 const LOG_LINES: usize = 8;
@@ -23,6 +24,8 @@ const LOG_LINES: usize = 8;
 pub struct NodeHandle {
     pub(crate) plan: NodePlan,
     pub(crate) node: Node,
+    /// The timeline of its cluster's start, if somebody asked for one.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl NodeHandle {
@@ -104,6 +107,16 @@ impl NodeHandle {
             None => find_socket(folder, &name).map_err(|e| failed(e.into()))?,
         };
         Unixctl::connect(socket).await.map_err(|e| failed(e.into()))
+    }
+
+    /// Does work of a start as a span of the trace, if there is one.
+    pub(crate) async fn span<T, E: std::error::Error + 'static>(
+        &self,
+        kind: SpanKind,
+        name: impl std::fmt::Display,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        trace::span(self.trace.as_ref(), Some(&self.plan.name), kind, name, work).await
     }
 
     /// Connects to a socket below the node's /run.

@@ -29,7 +29,7 @@ use addresses::Hosts;
 pub use container::{ContainerPlan, EngineFacts, EnginePlan, RuntimePlan};
 pub use databases::{DatabasePlan, RaftPlan, nb_rows, sb_rows};
 pub(crate) use nodes::chassis_names;
-pub use ovs::ovs_transaction;
+pub use ovs::ovs_rows;
 pub use problem::{PlanErrors, PlanProblem};
 pub use zones::ZonePlan;
 pub(crate) use zones::zone_of;

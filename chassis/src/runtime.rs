@@ -4,6 +4,7 @@
 pub mod engine;
 mod native;
 
+use futures::future::BoxFuture;
 use ofm_netns::{Keeper, Node, ProcessId};
 
 use crate::error::Error;
@@ -53,45 +54,53 @@ impl Runtime {
     }
 
     /// Removes what a dead cluster of the same name left in the way.
-    pub(crate) async fn clear(&self) -> Result<(), Error> {
-        match self {
-            Runtime::Native(_) => Ok(()),
-            Runtime::Engine(fleet, _) => Ok(fleet.clear().await?),
-        }
+    pub(crate) fn clear(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            match self {
+                Runtime::Native(_) => Ok(()),
+                Runtime::Engine(fleet, _) => Ok(fleet.clear().await?),
+            }
+        })
     }
 
     /// Makes a node, whose folders on the host are there already.
-    pub(crate) async fn create(
-        &self,
-        keeper: &std::sync::Arc<Keeper>,
-        plan: &Plan,
-        node: &NodePlan,
-    ) -> Result<Node, Error> {
-        match self {
-            Runtime::Native(native) => native.create(keeper, plan, node).await,
-            Runtime::Engine(_, native) if node.container.is_none() => {
-                native.create(keeper, plan, node).await
+    pub(crate) fn create<'a>(
+        &'a self,
+        keeper: &'a std::sync::Arc<Keeper>,
+        plan: &'a Plan,
+        node: &'a NodePlan,
+    ) -> BoxFuture<'a, Result<Node, Error>> {
+        Box::pin(async move {
+            match self {
+                Runtime::Native(native) => native.create(keeper, plan, node).await,
+                Runtime::Engine(_, native) if node.container.is_none() => {
+                    native.create(keeper, plan, node).await
+                }
+                Runtime::Engine(fleet, _) => Ok(fleet.create(plan, node).await?),
             }
-            Runtime::Engine(fleet, _) => Ok(fleet.create(plan, node).await?),
-        }
+        })
     }
 
     /// Removes what does not go by itself with a node, which must be dead.
-    pub(crate) async fn remove_one(&self, node: &NodePlan) -> Result<(), Error> {
-        match (self, &node.container) {
-            (Runtime::Engine(fleet, _), Some(container)) => {
-                Ok(fleet.remove_one(&container.name).await?)
+    pub(crate) fn remove_one<'a>(&'a self, node: &'a NodePlan) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            match (self, &node.container) {
+                (Runtime::Engine(fleet, _), Some(container)) => {
+                    Ok(fleet.remove_one(&container.name).await?)
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        }
+        })
     }
 
     /// Removes what does not go by itself with the keeper, which must be dead.
-    pub(crate) async fn remove(&self) -> Result<(), Error> {
-        match self {
-            Runtime::Native(_) => Ok(()),
-            Runtime::Engine(fleet, _) => Ok(fleet.remove().await?),
-        }
+    pub(crate) fn remove(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            match self {
+                Runtime::Native(_) => Ok(()),
+                Runtime::Engine(fleet, _) => Ok(fleet.remove().await?),
+            }
+        })
     }
 
     /// As [`Runtime::remove`], for code that cannot await.

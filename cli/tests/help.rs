@@ -103,8 +103,11 @@ fn every_command_names_its_flags() {
         "--list-packages",
         "--json",
     ];
-    let commands: [(&str, &[&str]); 11] = [
+    let profile = ["--trace <FILE>", "--timings"];
+    let commands: [(&str, &[&str]); 13] = [
         ("start", &selection),
+        ("start", &profile),
+        ("start-chassis", &profile),
         ("plan", &selection),
         ("stop", &["--all", "--json"]),
         ("ls", &["--json"]),

@@ -19,11 +19,12 @@
 //! end there; no thread of the caller ever changes its namespaces.
 #![expect(
     unsafe_code,
-    reason = "clone3, ioctl and pre_exec have no safe form; each use states why it is sound"
+    reason = "clone3, ioctl, wait4 and pre_exec have no safe form; each use states why it is sound"
 )]
 
 mod clone;
 mod confinement;
+mod cpu;
 mod error;
 mod ioctl;
 mod keeper;
@@ -36,6 +37,7 @@ mod spawn;
 mod step;
 
 pub use confinement::capabilities;
+pub use cpu::{CpuTime, processes_in};
 pub use error::{EnterError, KeeperError, NodeError, SpawnError};
 pub use ioctl::{create_tap, set_tx_checksum};
 pub use keeper::Keeper;

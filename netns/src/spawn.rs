@@ -11,6 +11,7 @@ use rustix::fs::MemfdFlags;
 use rustix::process::{Pid, PidfdFlags};
 
 use crate::confinement::Confinement;
+use crate::cpu::{CpuTime, wait_for_child};
 use crate::error::SpawnError;
 use crate::namespaces::{Namespaces, on_fresh_thread};
 use crate::process::{Process, wait_for_end};
@@ -191,10 +192,9 @@ impl Command {
             .map_err(failed)?;
         Ok(Child {
             process: Process::from_pidfd(pidfd, pid),
-            child,
             program,
             captured,
-            ended: false,
+            end: None,
         })
     }
 }
@@ -203,11 +203,10 @@ impl Command {
 #[derive(Debug)]
 pub struct Child {
     process: Process,
-    child: std::process::Child,
     program: String,
     captured: Option<(File, File)>,
-    /// Whether its end is of no concern any more.
-    ended: bool,
+    /// How it ended and what it used, once it was waited for.
+    end: Option<(ExitStatus, CpuTime)>,
 }
 
 /// What a program left behind.
@@ -219,6 +218,8 @@ pub struct Output {
     pub stdout: Vec<u8>,
     /// What it wrote to standard error.
     pub stderr: Vec<u8>,
+    /// What it used. Of a daemon that went to the background, what it used until then.
+    pub cpu: CpuTime,
 }
 
 impl Output {
@@ -240,10 +241,7 @@ impl Child {
     /// # Errors
     /// When there is no thread to be had; then it is killed.
     pub fn leave(mut self) -> std::io::Result<()> {
-        let reap = move || {
-            let _status = self.child.wait();
-            self.ended = true;
-        };
+        let reap = move || self.end = wait_for_child(self.process.pid()).ok();
         std::thread::Builder::new()
             .name("ofm-reaper".to_owned())
             .spawn(reap)
@@ -260,6 +258,13 @@ impl Child {
     /// # Errors
     /// When the kernel does not let us wait.
     pub async fn wait(&mut self) -> Result<ExitStatus, SpawnError> {
+        Ok(self.end().await?.0)
+    }
+
+    async fn end(&mut self) -> Result<(ExitStatus, CpuTime), SpawnError> {
+        if let Some(end) = self.end {
+            return Ok(end);
+        }
         let program = &self.program;
         let failed = |source| SpawnError::Wait {
             program: program.clone(),
@@ -267,9 +272,9 @@ impl Child {
         };
         let pidfd = self.process.clone_fd().map_err(failed)?;
         wait_for_end(pidfd).await.map_err(failed)?;
-        let status = self.child.wait().map_err(failed)?;
-        self.ended = true;
-        Ok(status)
+        let end = wait_for_child(self.process.pid()).map_err(failed)?;
+        self.end = Some(end);
+        Ok(end)
     }
 
     /// Waits for its end and returns what it wrote, which is empty unless it was captured.
@@ -277,7 +282,7 @@ impl Child {
     /// # Errors
     /// When the kernel does not let us wait or read.
     pub async fn output(mut self) -> Result<Output, SpawnError> {
-        let status = self.wait().await?;
+        let (status, cpu) = self.end().await?;
         let program = self.program.clone();
         let failed = |source| SpawnError::Wait { program, source };
         let (stdout, stderr) = match self.captured.take() {
@@ -290,16 +295,17 @@ impl Child {
             status,
             stdout,
             stderr,
+            cpu,
         })
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.end.is_none() {
             self.process.kill();
             // It is dead or dying: this takes its status and leaves no zombie.
-            let _status = self.child.wait();
+            let _status = wait_for_child(self.process.pid());
         }
     }
 }

@@ -2,27 +2,25 @@
 
 use std::time::Duration;
 
-use std::future::Future;
-
 use futures::future::try_join_all;
 use tokio::sync::{Semaphore, SetOnce};
 
+use super::links;
 use super::model::Model;
 use super::ready::Tally;
-use super::{links, width};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
-use crate::plan::ovs::{Port, ovs_transaction};
 use crate::plan::{DaemonPlan, Plan, Role};
+use crate::trace::SpanKind;
 
 /// How long a daemon may take until it serves, on a machine where many start at once.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// From how many chassis on it pays to let one of them write its rows first, for the others to be like them.
-const WORTH_A_MODEL: usize = 8;
+/// The name of the wait for what the first controller writes.
+const MODEL: &str = "rows of the first controller";
 
 /// Starts the daemons of nodes: each one once what it needs is there, because whoever finds no server where it expects one
 /// tries again only a second later.
@@ -32,129 +30,80 @@ pub(crate) async fn start(
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Daemons, handles.len());
+    let plan = cluster.plan();
     let tally = Tally::new(clock, Phase::Daemons, handles.len());
-    let chassis = handles.iter().copied();
-    let chassis: Vec<_> = chassis.filter(|h| h.plan.role.is_chassis()).collect();
-    let start = Start {
-        cluster,
-        permits: Semaphore::new(std::env::var("OFM_W").map_or(width(), |w| w.parse().unwrap())),
-        databases: SetOnce::new(),
-        model: SetOnce::new(),
-        tally,
+    // Set once the databases of OVN are served.
+    let served = SetOnce::new();
+    let permits = Semaphore::new(width());
+    let centrals = async {
+        centrals(handles, &tally).await?;
+        let _only_here = served.set(());
+        Ok(())
     };
-    let first = match Model::known(cluster, handles).await? {
-        Some(model) => {
-            start.tell(Some(model));
-            None
-        }
-        None => {
-            let mut own = chassis.iter().copied();
-            let first = own.find(|handle| cluster.plan().is_own_chassis(&handle.plan));
-            first.filter(|_| chassis.len() > WORTH_A_MODEL)
-        }
-    };
-    let others = chassis.into_iter();
-    let others = others.filter(|h| first.is_none_or(|first| first.plan.name != h.plan.name));
-    futures::try_join!(
-        start.centrals(handles),
-        start.model(first),
-        try_join_all(others.map(|handle| start.chassis(handle))),
-    )?;
+    let chassis = handles
+        .iter()
+        .filter(|handle| handle.plan.role.is_chassis());
+    let chassis = chassis.map(async |handle| {
+        // Nobody closes the semaphore.
+        let _permit = permits.acquire().await.ok();
+        switch(plan, handle).await?;
+        served.wait().await;
+        controller(handle).await?;
+        tally.one_more();
+        Ok::<_, Error>(())
+    });
+    futures::try_join!(centrals, try_join_all(chassis))?;
     clock.end(Phase::Daemons, began);
     Ok(())
 }
 
-/// A start of daemons, and how far it is.
-struct Start<'a> {
-    cluster: &'a Cluster,
-    /// How many daemons are started at once.
-    permits: Semaphore,
-    /// Set once the databases of OVN are served.
-    databases: SetOnce<()>,
-    /// What a controller wrote, for others to begin with; or that they begin without.
-    model: SetOnce<Option<Model>>,
-    tally: Tally<'a>,
+/// Starts the daemons of the nodes that go ahead of the others, and returns what the controller among them writes.
+pub(crate) async fn go_ahead(
+    cluster: &Cluster,
+    handles: &[&NodeHandle],
+) -> Result<Option<Model>, Error> {
+    start(cluster, handles, &mut Clock::deaf()).await?;
+    let mut chassis = handles
+        .iter()
+        .filter(|handle| handle.plan.role.is_chassis());
+    let Some(first) = chassis.next() else {
+        return Ok(None);
+    };
+    let model = Model::first(cluster, first);
+    let model = first.span(SpanKind::Wait, MODEL, model).await?;
+    model.announce(cluster).await?;
+    Ok(Some(model))
 }
 
-impl Start<'_> {
-    /// The centrals and relays.
-    async fn centrals(&self, handles: &[&NodeHandle]) -> Result<(), Error> {
-        let joins = |handle: &NodeHandle| {
-            let mut databases = handle.plan.databases.iter();
-            databases.any(|database| {
-                let raft = database.raft.as_ref();
-                raft.is_some_and(|raft| raft.join.is_some())
-            })
-        };
-        let centrals = || {
-            let centrals = handles.iter().copied();
-            centrals.filter(|handle| handle.plan.role == Role::Central)
-        };
-        try_join_all(centrals().filter(|h| !joins(h)).map(servers)).await?;
-        try_join_all(centrals().filter(|h| joins(h)).map(servers)).await?;
-        let servers = handles.iter().filter(|h| h.plan.role.is_server());
-        try_join_all(servers.map(async |handle| {
-            clients(handle).await?;
-            self.tally.one_more();
-            Ok::<_, Error>(())
-        }))
-        .await?;
-        let _only_once = self.databases.set(());
-        Ok(())
-    }
+/// How many chassis are started at once. While one waits for the kernel, which gives out interfaces one at a time, others
+/// keep the processors busy.
+fn width() -> usize {
+    2 * super::width()
+}
 
-    /// The chassis that is the model of others, before these; `None` if there is none.
-    async fn model(&self, first: Option<&NodeHandle>) -> Result<(), Error> {
-        let Some(handle) = first else {
-            self.tell(None);
-            return Ok(());
-        };
-        let plan = self.cluster.plan();
-        database_server(handle).await?;
-        switch(plan, handle, &[]).await?;
-        self.databases.wait().await;
-        controller(handle).await?;
-        let model = Model::of(self.cluster, handle).await?;
-        let others = self.cluster.handles().values();
-        let others = others.filter(|h| plan.is_own_chassis(&h.plan) && model.suits(&h.plan));
-        model.write(self.cluster, others).await?;
-        self.tell(Some(model));
-        self.tally.one_more();
-        Ok(())
-    }
-
-    fn tell(&self, model: Option<Model>) {
-        // The first word counts.
-        let _told_already = self.model.set(model);
-    }
-
-    /// A gateway or chassis. What it starts last waits longest, so that all have their processor time when it is their turn.
-    async fn chassis(&self, handle: &NodeHandle) -> Result<(), Error> {
-        let plan = self.cluster.plan();
-        self.one_at_a_time(database_server(handle)).await?;
-        let model = self.model.wait().await;
-        let tunnels = match model.as_ref().filter(|model| model.suits(&handle.plan)) {
-            Some(model) => model.tunnels(&handle.plan, plan.peers(&handle.plan)),
-            None => Vec::new(),
-        };
-        if std::env::var_os("OFM_PIPE").is_some() {
-            self.databases.wait().await;
-            self.one_at_a_time(async { switch(plan, handle, &tunnels).await?; controller(handle).await}).await?;
-        } else {
-        self.one_at_a_time(switch(plan, handle, &tunnels)).await?;
-        self.databases.wait().await;
-        self.one_at_a_time(controller(handle)).await?;
-        }
-        self.tally.one_more();
-        Ok(())
-    }
-
-    /// Does something when it has its turn.
-    async fn one_at_a_time<T>(&self, step: impl Future<Output = T>) -> T {
-        // Nobody closes the semaphore.
-        let _permit = self.permits.acquire().await.ok();
-        step.await
-    }
+/// The centrals and relays.
+async fn centrals(handles: &[&NodeHandle], tally: &Tally<'_>) -> Result<(), Error> {
+    let joins = |handle: &NodeHandle| {
+        let mut databases = handle.plan.databases.iter();
+        databases.any(|database| {
+            let raft = database.raft.as_ref();
+            raft.is_some_and(|raft| raft.join.is_some())
+        })
+    };
+    let centrals = || {
+        let centrals = handles.iter().copied();
+        centrals.filter(|handle| handle.plan.role == Role::Central)
+    };
+    try_join_all(centrals().filter(|h| !joins(h)).map(servers)).await?;
+    try_join_all(centrals().filter(|h| joins(h)).map(servers)).await?;
+    let servers = handles.iter().filter(|h| h.plan.role.is_server());
+    let clients = servers.map(async |handle| {
+        clients(handle).await?;
+        tally.one_more();
+        Ok::<_, Error>(())
+    });
+    try_join_all(clients).await?;
+    Ok(())
 }
 
 /// A central's database servers.
@@ -180,24 +129,10 @@ async fn clients(handle: &NodeHandle) -> Result<(), Error> {
     Ok(())
 }
 
-/// The database server of a gateway or chassis.
-async fn database_server(handle: &NodeHandle) -> Result<(), Error> {
+/// The Open vSwitch of a gateway or chassis. Its database has the whole configuration from the beginning.
+async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
     let daemons = handle.plan.daemons.iter();
-    for daemon in daemons.filter(|daemon| daemon.is_database_server()) {
-        launch(handle, daemon).await?;
-    }
-    Ok(())
-}
-
-/// The switch of a gateway or chassis. Its whole configuration is written before, in one transaction, so that it configures
-/// its datapath once.
-async fn switch(plan: &Plan, handle: &NodeHandle, tunnels: &[Port]) -> Result<(), Error> {
-    let client = handle.ovs().await?;
-    let transaction = ovs_transaction(plan, &handle.plan, tunnels);
-    let done = client.transact("Open_vSwitch", transaction).await;
-    done.map_err(|e| Error::in_node(&handle.plan.name, "configuring Open vSwitch", e))?;
-    let daemons = handle.plan.daemons.iter();
-    for daemon in daemons.filter(|daemon| !daemon.is_database_server() && !daemon.is_controller()) {
+    for daemon in daemons.filter(|daemon| !daemon.is_controller()) {
         launch(handle, daemon).await?;
     }
     links::settle(plan, handle).await
@@ -218,6 +153,11 @@ async fn controller(handle: &NodeHandle) -> Result<(), Error> {
 
 /// Runs a daemon with `--detach`: what we started exits with 0 exactly when the daemon serves.
 pub(crate) async fn launch(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
+    let served = serve(handle, daemon);
+    handle.span(SpanKind::Daemon, &daemon.name, served).await
+}
+
+async fn serve(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
     let command = handle.command(&daemon.program).args(&daemon.args);
     let child = blocking(move || command.spawn()).await?;
     let output = match tokio::time::timeout(DEADLINE, child.output()).await {
@@ -232,6 +172,9 @@ pub(crate) async fn launch(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(
             });
         }
     };
+    if let Some(trace) = &handle.trace {
+        trace.add_launched(&daemon.program, output.cpu);
+    }
     if output.status.success() {
         return Ok(());
     }

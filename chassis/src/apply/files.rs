@@ -1,6 +1,7 @@
 //! Phase `files`: database files, made from the schemas, and certificates.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,6 +12,7 @@ use ovsdb_client::Schema;
 use ovsdb_client::file::{ClusteredFile, Contents, DatabaseFile, NewCluster};
 
 use super::for_each;
+use super::model::Model;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -18,8 +20,11 @@ use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::pki;
 use crate::plan::databases::rows;
-use crate::plan::{DatabasePlan, Plan, RaftPlan, Role, RuntimePlan};
+use crate::plan::ovs::Written;
+use crate::plan::{DatabasePlan, NodePlan, Plan, RaftPlan, Role, RuntimePlan};
 use crate::seed;
+use crate::topology::TableRow;
+use crate::trace::SpanKind;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -31,9 +36,8 @@ struct NewFile {
     mode: u32,
 }
 
-/// What the bytes of a database that begins without rows depend on: its name, the image or root file system whose schema
-/// it has, and where in it that is.
-type Kind = (String, Option<PathBuf>, PathBuf);
+/// Schemas that were read, by the image or root file system that has them, and where in it that is.
+type Schemas = BTreeMap<(Option<PathBuf>, PathBuf), Schema>;
 
 /// What databases begin with that the user brought along, by their files.
 pub(crate) type Seeds = BTreeMap<PathBuf, Contents>;
@@ -77,45 +81,62 @@ pub(crate) async fn write(
     cluster: &Cluster,
     handles: &[&NodeHandle],
     seeds: &Seeds,
+    model: Option<&Model>,
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, handles.len());
-    // Nodes of the same software begin with the same bytes, which are made once.
-    let mut made: BTreeMap<Kind, Arc<[u8]>> = BTreeMap::new();
+    let mut schemas = Schemas::new();
     let mut nodes = Vec::new();
     for handle in handles {
-        let mut files = certificates(cluster, handle)?;
-        for database in &handle.plan.databases {
-            let image = handle.plan.container.as_ref().map(|c| (&c.image).into());
-            let root = image.or_else(|| handle.plan.root.clone());
-            let shared = handle.plan.role.is_chassis();
-            let kind = (database.name.clone(), root, database.schema.clone());
-            let contents = match made.get(&kind) {
-                Some(contents) => contents.clone(),
-                None => {
-                    let contents: Arc<[u8]> = create(cluster.plan(), handle, database, seeds)
-                        .await?
-                        .into();
-                    if shared {
-                        made.insert(kind, contents.clone());
-                    }
-                    contents
-                }
-            };
-            files.push(NewFile {
-                path: database.file.clone(),
-                contents,
-                mode: 0o640,
-            });
-        }
+        let files = make(cluster, handle, seeds, model, &mut schemas);
+        let files = handle.span(SpanKind::Step, "making files", files).await?;
         nodes.push((*handle, files));
     }
     for_each(clock, Phase::Files, nodes.into_iter(), |(handle, files)| {
-        put(handle, files)
+        handle.span(SpanKind::Step, "writing files", put(handle, files))
     })
     .await?;
     clock.end(Phase::Files, began);
     Ok(())
+}
+
+/// What a node gets: its certificate and its databases.
+async fn make(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    seeds: &Seeds,
+    model: Option<&Model>,
+    schemas: &mut Schemas,
+) -> Result<Vec<NewFile>, Error> {
+    let plan = &handle.plan;
+    let mut files = certificates(cluster, handle)?;
+    let model = model.filter(|model| model.suits(plan));
+    let written = model.map(|model| model.written(cluster.plan(), plan));
+    let written = written.unwrap_or_default();
+    for database in &plan.databases {
+        let failed = |e: Cause| {
+            let action = format!("making a database of {}", database.schema.display());
+            Error::in_node(&plan.name, action, e)
+        };
+        let image = plan.container.as_ref().map(|c| (&c.image).into());
+        let root = image.or_else(|| plan.root.clone());
+        let schema = match schemas.entry((root, database.schema.clone())) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(unread) => {
+                let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
+                let schema = blocking(move || namespaces.run(|| read_schema(&path))).await?;
+                unread.insert(schema.map_err(failed)?)
+            }
+        };
+        let source = database.source.as_ref().and_then(|path| seeds.get(path));
+        let contents = create(cluster.plan(), plan, database, &written, schema, source);
+        files.push(NewFile {
+            path: database.file.clone(),
+            contents: contents.map_err(failed)?.into(),
+            mode: 0o640,
+        });
+    }
+    Ok(files)
 }
 
 /// A node's key and certificate, and the certificate of who issued it.
@@ -166,31 +187,23 @@ impl NewFile {
 }
 
 /// Makes a database of the schema that the node itself has, whose version may be another than the host's.
-async fn create(
+fn create(
     plan: &Plan,
-    handle: &NodeHandle,
+    node: &NodePlan,
     database: &DatabasePlan,
-    seeds: &Seeds,
-) -> Result<Vec<u8>, Error> {
-    let failed = |e: Cause| {
-        let action = format!("making a database of {}", database.schema.display());
-        Error::in_node(&handle.plan.name, action, e)
-    };
+    written: &Written,
+    schema: &Schema,
+    source: Option<&Contents>,
+) -> Result<Vec<u8>, Cause> {
     let raft = database.raft.as_ref();
     if let Some((raft, join)) = raft.and_then(|raft| Some((raft, raft.join.as_ref()?))) {
-        return joining(&database.name, raft, join).map_err(failed);
+        return joining(&database.name, raft, join);
     }
-    let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
-    let schema = blocking(move || namespaces.run(|| read_schema(&path)))
-        .await?
-        .map_err(failed)?;
-    let source = database.source.as_ref().and_then(|path| seeds.get(path));
-    let contents = begin(plan, handle.plan.zone, database, &schema, source).map_err(failed)?;
+    let rows = rows(plan, node, database, written);
+    let contents = begin(plan, node.zone, database, rows, schema, source)?;
     match raft {
-        None => contents
-            .to_standalone(&Default::default())
-            .map_err(|e| failed(e.into())),
-        Some(raft) => founding(contents, raft).map_err(failed),
+        None => Ok(contents.to_standalone(&Default::default())?),
+        Some(raft) => founding(contents, raft),
     }
 }
 
@@ -199,10 +212,10 @@ fn begin(
     plan: &Plan,
     zone: u32,
     database: &DatabasePlan,
+    rows: Vec<TableRow>,
     schema: &Schema,
     source: Option<&Contents>,
 ) -> Result<Contents, Cause> {
-    let rows = rows(plan, zone, database);
     let Some(source) = source else {
         let mut file = DatabaseFile::new(schema);
         for (table, uuid, row) in rows {

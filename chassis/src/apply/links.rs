@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{LinkPlan, NodePlan, Plan, Role, UNDERLAY_BRIDGE, UPLINK, VmPlan};
+use crate::trace::SpanKind;
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -66,10 +67,14 @@ pub(crate) async fn create(
             batch.veth(&here, &peer, std::os::fd::AsFd::as_fd(&netns));
         }
     }
-    apply_in_underlay(cluster, batch).await?;
+    let pairs = apply_in_underlay(cluster, batch);
+    cluster.span(SpanKind::Step, "veth pairs", pairs).await?;
     let plan = cluster.plan();
     let nodes = handles.iter().copied();
-    for_each(clock, Phase::Links, nodes, |handle| node(plan, handle)).await?;
+    for_each(clock, Phase::Links, nodes, |handle| {
+        handle.span(SpanKind::Step, "links", node(plan, handle))
+    })
+    .await?;
     let servers = cluster.handles().values();
     let servers: Vec<_> = servers.filter(|h| h.plan.role.is_server()).collect();
     for_all(servers.into_iter(), |server| introduce(server, handles)).await?;
@@ -193,7 +198,9 @@ async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
     }
     let netlink = apply_in_node(handle, batch).await?;
     for plan in &handle.plan.vms {
-        vm(handle, plan, &netlink).await?;
+        let what = format!("VM {}", plan.name);
+        let made = vm(handle, plan, &netlink);
+        handle.span(SpanKind::Step, what, made).await?;
     }
     Ok(())
 }

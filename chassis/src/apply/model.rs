@@ -1,28 +1,27 @@
 //! What a controller writes of itself into its databases, for others to begin with.
 //!
 //! Every controller completes its own rows in the southbound database, and all others hear of it: among N chassis N times N
-//! messages. And each of them makes its tunnels only once its switch runs, which then configures itself again. What
-//! controllers write depends on the version of OVN. So one of them writes first, and the rows of the others are made like
-//! its own before they run, so that they find nothing to do. A row that is not as its controller wants it is written again,
-//! as it would have been anyway.
+//! messages. And whatever it writes into the database of its switch lets that configure itself again, with N tunnels. What
+//! controllers write depends on the version of OVN. So one of them writes first, and the others begin with rows made like
+//! its own, and find nothing to do. A row that is not as its controller wants it is written again, as it would have been
+//! anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use futures::future::try_join_all;
 use ovsdb_client::value::{Atom, Datum, Row};
-use ovsdb_client::{Condition, MonitorTable, Snapshot, Transaction, WaitError};
+use ovsdb_client::{Client, Condition, MonitorTable, Snapshot, Transaction};
 use tokio::time::Instant;
 
+use super::ready;
 use crate::cluster::Cluster;
 use crate::error::Error;
-use crate::event::Phase;
 use crate::node::NodeHandle;
-use crate::plan::ovs::{Port, TUNNELS};
-use crate::plan::{NodePlan, Role};
+use crate::plan::ovs::{Port, TUNNELS, Written};
+use crate::plan::{NodePlan, Plan, Role};
 
-/// How long a controller may take to write its rows.
+/// How long the first controller may take to write its rows.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The one key of `Chassis.other_config` that differs between the gateways and the chassis of a cluster.
@@ -31,69 +30,82 @@ const OPTIONS: &str = "ovn-cms-options";
 /// What one controller has written.
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
-    /// Its own chassis.
+    /// Its chassis.
     chassis: NodePlan,
     /// `Chassis.other_config`.
-    other_config: Datum,
-    /// Its tunnels to one other chassis, if there is another one in its zone.
-    sample: Option<(NodePlan, Vec<Port>)>,
+    other_config: BTreeMap<Atom, Atom>,
+    /// Another chassis of its zone, if there is one; the only one to which there are tunnels in `written`.
+    peer: Option<NodePlan>,
+    written: Written,
 }
 
 impl Model {
-    /// Waits until the controller of a chassis has written its rows.
-    pub(crate) async fn of(cluster: &Cluster, handle: &NodeHandle) -> Result<Self, Error> {
-        let peers = cluster.plan().peers(&handle.plan);
-        let peer = peers
-            .filter(|peer| peer.zone == handle.plan.zone)
-            .find(|peer| cluster.handles().contains_key(peer.name.as_str()));
-        let tunnels = async {
-            let Some(peer) = peer else { return Ok(None) };
-            let tunnels = tunnels(handle, peer.address).await?;
-            Ok(Some((peer.clone(), tunnels)))
-        };
-        let (other_config, sample) = futures::try_join!(other_config(cluster, handle), tunnels)?;
-        Ok(Self {
-            chassis: handle.plan.clone(),
-            other_config,
-            sample,
-        })
+    /// Waits until the first controller of a cluster has written all that it writes at its start.
+    pub(crate) async fn first(cluster: &Cluster, handle: &NodeHandle) -> Result<Self, Error> {
+        let deadline = Instant::now() + DEADLINE;
+        let peer = peers(cluster, &handle.plan).next();
+        if let Some(peer) = peer {
+            ready::wait_for_tunnel(handle, peer, deadline).await?;
+        }
+        // Some of it depends on its tunnels. It is done with that when it acknowledges what came after them.
+        ready::wait_for_acknowledgement(cluster, handle, deadline).await?;
+        Self::of(cluster, handle, peer).await
     }
 
-    /// What a controller has written that runs already and is like those of new nodes.
-    pub(crate) async fn known(
-        cluster: &Cluster,
-        new: &[&NodeHandle],
-    ) -> Result<Option<Self>, Error> {
+    /// What a controller has written that has been running for a while and is like those of new nodes.
+    pub(crate) async fn known(cluster: &Cluster, new: &[NodePlan]) -> Result<Option<Self>, Error> {
         let plan = cluster.plan();
-        let Some(first) = new.iter().find(|handle| plan.is_own_chassis(&handle.plan)) else {
+        let Some(first) = new.iter().find(|new| plan.is_own_chassis(new)) else {
             return Ok(None);
         };
-        let new: BTreeSet<_> = new.iter().map(|handle| &handle.plan.name).collect();
-        let mut running = cluster.handles().values();
-        let model = running.find(|handle| {
-            let is_new = new.contains(&handle.plan.name);
-            !is_new && plan.is_own_chassis(&handle.plan) && same_software(&handle.plan, &first.plan)
-        });
-        match model {
-            Some(handle) => Ok(Some(Self::of(cluster, handle).await?)),
+        let new: BTreeSet<_> = new.iter().map(|node| &node.name).collect();
+        let running = cluster.handles().values();
+        let mut running = running.filter(|handle| !new.contains(&handle.plan.name));
+        let alike = running
+            .find(|handle| plan.is_own_chassis(&handle.plan) && same_software(&handle.plan, first));
+        match alike {
+            Some(handle) => {
+                let is_there =
+                    |peer: &&NodePlan| cluster.handles().contains_key(peer.name.as_str());
+                let peer = peers(cluster, &handle.plan)
+                    .filter(|peer| !new.contains(&peer.name))
+                    .find(is_there);
+                Ok(Some(Self::of(cluster, handle, peer).await?))
+            }
             None => Ok(None),
         }
     }
 
-    /// Makes the rows of chassis in the southbound databases like those of the model.
-    pub(crate) async fn write<'a>(
-        &self,
+    /// What a controller has written by now.
+    async fn of(
         cluster: &Cluster,
-        others: impl Iterator<Item = &'a NodeHandle>,
-    ) -> Result<(), Error> {
+        handle: &NodeHandle,
+        peer: Option<&NodePlan>,
+    ) -> Result<Self, Error> {
+        let other_config = other_config(cluster, handle);
+        let written = written(handle, peer);
+        let (other_config, written) = futures::try_join!(other_config, written)?;
+        Ok(Self {
+            chassis: handle.plan.clone(),
+            other_config,
+            peer: peer.cloned(),
+            written,
+        })
+    }
+
+    /// Makes the rows of all other chassis in the southbound databases like those of the model.
+    pub(crate) async fn announce(&self, cluster: &Cluster) -> Result<(), Error> {
+        let plan = cluster.plan();
+        let others = plan.nodes.iter();
+        let others = others.filter(|node| plan.is_own_chassis(node) && self.suits(node));
         let mut transactions: BTreeMap<u32, Transaction> = BTreeMap::new();
-        for other in others.filter(|other| other.plan.name != self.chassis.name) {
-            let named = [Condition::eq("name", other.plan.name.as_str())];
-            let row = Row::new().set("other_config", self.other_config(other.plan.role));
-            let transaction = transactions.entry(other.plan.zone).or_default();
+        for other in others.filter(|other| other.name != self.chassis.name) {
+            let named = [Condition::eq("name", other.name.as_str())];
+            let row = Row::new().set("other_config", self.other_config(other.role));
+            let transaction = transactions.entry(other.zone).or_default();
             transaction.update("Chassis", named, row);
         }
-        let write = |(zone, transaction)| async move {
+        let write = async |(zone, transaction)| {
             let sb = cluster.sb_of(zone).await?;
             let done = sb.transact("OVN_Southbound", transaction).await;
             done.map_err(|e| Error::in_node(cluster.name(), "writing what controllers would", e))
@@ -107,10 +119,9 @@ impl Model {
         same_software(&self.chassis, chassis)
     }
 
-    /// The `other_config` of a chassis.
+    /// `Chassis.other_config` of a chassis.
     pub(crate) fn other_config(&self, role: Role) -> Datum {
-        let pairs = self.other_config.map_iter();
-        let mut pairs: BTreeMap<Atom, Atom> = pairs.map(|(k, v)| (k.clone(), v.clone())).collect();
+        let mut pairs = self.other_config.clone();
         let options = match role {
             Role::Gateway => "enable-chassis-as-gw",
             _ => "",
@@ -119,28 +130,25 @@ impl Model {
         Datum::map(pairs)
     }
 
-    /// The tunnels of a chassis to its peers.
-    pub(crate) fn tunnels<'a>(
-        &self,
-        chassis: &NodePlan,
-        peers: impl Iterator<Item = &'a NodePlan>,
-    ) -> Vec<Port> {
-        let Some((sampled, sample)) = &self.sample else {
-            return Vec::new();
-        };
+    /// What the controller of a chassis would write into the database of its switch.
+    pub(crate) fn written(&self, plan: &Plan, chassis: &NodePlan) -> Written {
+        let own = [
+            (self.chassis.name.to_string(), chassis.name.to_string()),
+            (
+                self.chassis.address.to_string(),
+                chassis.address.to_string(),
+            ),
+        ];
         let mut tunnels = Vec::new();
         // ovn-controller names a tunnel by the first characters of its peer's name, and a number.
         let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
+        let peers = plan.peers(chassis);
         for peer in peers.filter(|peer| peer.zone == chassis.zone) {
-            let instead = [
-                (sampled.name.to_string(), peer.name.to_string()),
-                (sampled.address.to_string(), peer.address.to_string()),
-                (
-                    self.chassis.address.to_string(),
-                    chassis.address.to_string(),
-                ),
-            ];
-            for tunnel in sample {
+            let Some(sampled) = &self.peer else { break };
+            let mut instead = own.to_vec();
+            instead.push((sampled.name.to_string(), peer.name.to_string()));
+            instead.push((sampled.address.to_string(), peer.address.to_string()));
+            for tunnel in &self.written.tunnels {
                 let prefix: String = peer.name.as_str().chars().take(6).collect();
                 let number = numbers.entry(prefix.clone()).or_default();
                 tunnels.push(Port {
@@ -151,128 +159,221 @@ impl Model {
                 *number += 1;
             }
         }
-        tunnels
+        Written {
+            other_config: translate_pairs(&self.written.other_config, &own),
+            tunnels,
+            ..self.written.clone()
+        }
     }
 }
 
 /// Whether two chassis have the same programs.
-pub(crate) fn same_software(a: &NodePlan, b: &NodePlan) -> bool {
+fn same_software(a: &NodePlan, b: &NodePlan) -> bool {
     let image = |node: &NodePlan| node.container.as_ref().map(|c| c.image.clone());
-    let programs = a.daemons.iter().zip(&b.daemons);
-    a.root == b.root
-        && image(a) == image(b)
-        && programs.into_iter().all(|(a, b)| a.program == b.program)
+    let programs = |node: &NodePlan| -> Vec<_> {
+        let daemons = node.daemons.iter();
+        daemons.map(|daemon| daemon.program.clone()).collect()
+    };
+    a.root == b.root && image(a) == image(b) && programs(a) == programs(b)
 }
 
-/// Replaces whole words in the values of a row, in one pass: what was put in is not looked at again.
+/// The other chassis of the same zone.
+fn peers<'a>(cluster: &'a Cluster, of: &'a NodePlan) -> impl Iterator<Item = &'a NodePlan> {
+    let zone = of.zone;
+    let peers = cluster.plan().peers(of);
+    peers.filter(move |peer| peer.zone == zone)
+}
+
+async fn other_config(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+) -> Result<BTreeMap<Atom, Atom>, Error> {
+    let name = handle.plan.name.as_str();
+    let tables = [MonitorTable::new("Chassis")
+        .columns(["other_config"])
+        .condition(Condition::eq("name", name))];
+    let sb = cluster.sb_of(handle.plan.zone).await?;
+    let rows = contents(handle, &sb, "OVN_Southbound", &tables).await?;
+    let mut rows = rows.rows("Chassis");
+    Ok(rows
+        .next()
+        .map_or_else(BTreeMap::new, |(_, row)| pairs(row, "other_config")))
+}
+
+/// What a controller has written into the database of its switch; of its tunnels those to one peer.
+async fn written(handle: &NodeHandle, peer: Option<&NodePlan>) -> Result<Written, Error> {
+    let tables = [
+        MonitorTable::new("Open_vSwitch").columns(["other_config", "datapaths"]),
+        MonitorTable::new("Datapath")
+            .columns(["datapath_version", "external_ids"])
+            .optional(),
+        MonitorTable::new("QoS").columns(["type", "other_config", "external_ids"]),
+        MonitorTable::new("Port").columns([
+            "name",
+            "interfaces",
+            "qos",
+            "external_ids",
+            "other_config",
+        ]),
+        MonitorTable::new("Interface").columns(["type", "options", "external_ids", "other_config"]),
+    ];
+    let rows = contents(handle, &handle.ovs().await?, "Open_vSwitch", &tables).await?;
+    let mut written = Written::default();
+    for (_, root) in rows.rows("Open_vSwitch") {
+        written.other_config = pairs(root, "other_config");
+        for (kind, uuid) in pairs(root, "datapaths") {
+            let row = uuid.as_uuid().and_then(|uuid| rows.row("Datapath", uuid));
+            if let (Some(kind), Some(row)) = (kind.as_str(), row) {
+                written.datapaths.insert(kind.to_owned(), Row::clone(row));
+            }
+        }
+    }
+    for (uuid, qos) in rows.rows("QoS") {
+        let ports = rows
+            .rows("Port")
+            .filter(|(_, port)| port.uuid("qos") == Some(uuid));
+        let ports = ports.filter_map(|(_, port)| Some(port.str("name")?.to_owned()));
+        written.qos.push((Row::clone(qos), ports.collect()));
+    }
+    let peer = peer.map(|peer| peer.address.to_string());
+    for (uuid, interface) in rows.rows("Interface") {
+        let kind = interface.str("type").unwrap_or_default();
+        let remote = interface.map_get("options", "remote_ip");
+        if !TUNNELS.contains(&kind) || remote.is_none() || remote != peer.as_deref() {
+            continue;
+        }
+        let mut ports = rows.rows("Port").map(|(_, row)| row);
+        let port = ports.find(|port| port.uuids("interfaces").any(|of| of == uuid));
+        written.tunnels.extend(port.map(|port| Port {
+            name: port.str("name").unwrap_or_default().to_owned(),
+            port: only(port, &["external_ids", "other_config"]),
+            interface: Row::clone(interface),
+        }));
+    }
+    Ok(written)
+}
+
+/// The rows of tables right now.
+async fn contents(
+    handle: &NodeHandle,
+    client: &Client,
+    database: &str,
+    tables: &[MonitorTable],
+) -> Result<Snapshot, Error> {
+    let monitor = client.monitor(database, tables).await;
+    let monitor = monitor
+        .map_err(|e| Error::in_node(&handle.plan.name, "reading what its controller wrote", e))?;
+    Ok(monitor.snapshot())
+}
+
+/// The pairs of a column that is a map.
+fn pairs(row: &Row, column: &str) -> BTreeMap<Atom, Atom> {
+    let pairs = row.get(column).into_iter().flat_map(Datum::map_iter);
+    pairs
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+/// These columns of a row.
+fn only(row: &Row, columns: &[&str]) -> Row {
+    let mut only = Row::new();
+    for column in columns {
+        if let Some(datum) = row.get(column) {
+            only.insert(*column, datum.clone());
+        }
+    }
+    only
+}
+
+/// Puts other words in the place of some, wherever a row has them.
 fn translate(row: &Row, instead: &[(String, String)]) -> Row {
-    let text = |text: &str| -> String {
-        text.split_inclusive(['@', '%'])
-            .map(|word| {
-                let end = word.trim_end_matches(['@', '%']).len();
-                let (word, delimiter) = word.split_at(end);
-                let new = instead.iter().find(|(old, _)| old == word);
-                new.map_or(word, |(_, new)| new).to_owned() + delimiter
-            })
-            .collect()
-    };
-    let atom = |atom: &Atom| {
-        atom.as_str()
-            .map_or_else(|| atom.clone(), |old| text(old).into())
-    };
     let mut translated = Row::new();
     for (column, datum) in row.iter() {
-        let datum = match datum {
-            Datum::Map(_) => Datum::map(datum.map_iter().map(|(k, v)| (k.clone(), atom(v)))),
-            Datum::Set(_) => Datum::set(datum.set_iter().map(atom)),
-            Datum::Atom(one) => Datum::Atom(atom(one)),
-        };
-        translated.insert(column, datum);
+        translated.insert(column, translate_datum(datum, instead));
     }
     translated
 }
 
-async fn other_config(cluster: &Cluster, handle: &NodeHandle) -> Result<Datum, Error> {
-    let name = handle.plan.name.as_str();
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| failed(name, "southbound", e);
-    let sb = cluster.sb_of(handle.plan.zone).await?;
-    let tables = [MonitorTable::new("Chassis")
-        .columns(["name", "other_config"])
-        .condition(Condition::eq("name", name))];
-    let monitor = sb
-        .monitor("OVN_Southbound", &tables)
-        .await
-        .map_err(|e| failed(e.into()))?;
-    let written = |rows: &Snapshot| {
-        let mut rows = rows.rows("Chassis").map(|(_, row)| row);
-        let config = rows.find_map(|row| row.get("other_config").cloned())?;
-        (!config.is_empty()).then_some(config)
-    };
-    let config = monitor.wait_until(Instant::now() + DEADLINE, written).await;
-    config.map_err(|error| not_written(handle, error, "southbound"))
+fn translate_datum(datum: &Datum, instead: &[(String, String)]) -> Datum {
+    match datum {
+        Datum::Atom(atom) => Datum::Atom(translate_atom(atom, instead)),
+        Datum::Set(set) => Datum::set(set.iter().map(|atom| translate_atom(atom, instead))),
+        Datum::Map(map) => Datum::map(translate_pairs(map, instead)),
+    }
 }
 
-/// The tunnels that a controller has made to an address.
-async fn tunnels(handle: &NodeHandle, address: IpAddr) -> Result<Vec<Port>, Error> {
-    let name = handle.plan.name.as_str();
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| failed(name, "own", e);
-    let address = address.to_string();
-    let tables = [
-        MonitorTable::new("Port").columns(["interfaces", "external_ids", "other_config"]),
-        MonitorTable::new("Interface").columns(["type", "options", "external_ids", "other_config"]),
-    ];
-    let ovs = handle.ovs().await?;
-    let monitor = ovs
-        .monitor("Open_vSwitch", &tables)
-        .await
-        .map_err(|e| failed(e.into()))?;
-    let columns = |row: &Row, names: &[&str]| {
-        let pairs = names
-            .iter()
-            .filter_map(|name| Some((*name, row.get(name)?.clone())));
-        pairs.fold(Row::new(), |row, (name, datum)| row.set(name, datum))
-    };
-    let made = |rows: &Snapshot| {
-        let mut tunnels = Vec::new();
-        for (uuid, interface) in rows.rows("Interface") {
-            let leads_there = interface.map_get("options", "remote_ip") == Some(&address);
-            let is_tunnel = interface
-                .str("type")
-                .is_some_and(|kind| TUNNELS.contains(&kind));
-            if !(leads_there && is_tunnel) {
-                continue;
+fn translate_pairs(
+    pairs: &BTreeMap<Atom, Atom>,
+    instead: &[(String, String)],
+) -> BTreeMap<Atom, Atom> {
+    let translate = |atom| translate_atom(atom, instead);
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, value)| (translate(key), translate(value)))
+        .collect()
+}
+
+fn translate_atom(atom: &Atom, instead: &[(String, String)]) -> Atom {
+    match atom.as_str() {
+        Some(text) => translate_text(text, instead).into(),
+        None => atom.clone(),
+    }
+}
+
+/// Words are what stands between the delimiters of a tunnel's name (`ovn-chassis-id`), or at the end of a key that is about
+/// one chassis (`ovn-chassis-idx-NAME`).
+fn translate_text(text: &str, instead: &[(String, String)]) -> String {
+    let word = |word: &str| -> String {
+        for (old, new) in instead {
+            if word == old {
+                return new.clone();
             }
-            let mut ports = rows.rows("Port").map(|(_, row)| row);
-            let port = ports.find(|port| port.uuids("interfaces").any(|of| of == uuid))?;
-            tunnels.push(Port {
-                name: String::new(),
-                port: columns(port, &["external_ids", "other_config"]),
-                interface: columns(
-                    interface,
-                    &["type", "options", "external_ids", "other_config"],
-                ),
-            });
+            if let Some(start) = word.strip_suffix(old.as_str())
+                && start.starts_with("ovn-")
+                && start.ends_with('-')
+            {
+                return format!("{start}{new}");
+            }
         }
-        (!tunnels.is_empty()).then_some(tunnels)
+        word.to_owned()
     };
-    let tunnels = monitor.wait_until(Instant::now() + DEADLINE, made).await;
-    tunnels.map_err(|error| not_written(handle, error, "own"))
+    let words = text.split_inclusive(['@', '%']);
+    words
+        .map(|part| match part.strip_suffix(['@', '%']) {
+            Some(inner) => word(inner) + &part[inner.len()..],
+            None => word(part),
+        })
+        .collect()
 }
 
-fn failed(node: &str, database: &str, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let action = format!("reading what it wrote into its {database} database");
-    Error::in_node(node, action, error)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn not_written(handle: &NodeHandle, error: WaitError, database: &str) -> Error {
-    match error {
-        WaitError::Timeout { waited } => Error::NotReady {
-            node: handle.plan.name.to_string(),
-            phase: Phase::Daemons,
-            missing: format!("its controller has not written into its {database} database"),
-            waited,
-            log: handle.log_tail("ovn-controller"),
-        },
-        ended => failed(handle.plan.name.as_str(), database, ended.into()),
+    #[test]
+    fn whole_words_are_replaced_once() {
+        let instead = [
+            ("ovn-chassis-1", "ovn-chassis-12"),
+            ("ovn-chassis-12", "ovn-gw-1"),
+            ("10.0.0.1", "10.0.0.12"),
+            ("10.0.0.12", "10.0.0.3"),
+        ];
+        let instead = instead.map(|(old, new)| (old.to_owned(), new.to_owned()));
+        for (old, new) in [
+            ("ovn-chassis-12@10.0.0.12", "ovn-gw-1@10.0.0.3"),
+            (
+                "ovn-chassis-12@10.0.0.12%10.0.0.1",
+                "ovn-gw-1@10.0.0.3%10.0.0.12",
+            ),
+            (
+                "ovn-chassis-idx-ovn-chassis-1",
+                "ovn-chassis-idx-ovn-chassis-12",
+            ),
+            ("10.0.0.123", "10.0.0.123"),
+            ("flow", "flow"),
+            ("", ""),
+        ] {
+            assert_eq!(translate_text(old, &instead), new);
+        }
     }
 }

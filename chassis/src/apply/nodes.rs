@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
 use crate::plan::NodePlan;
+use crate::trace::{self, SpanKind};
 
 /// What a node shows of itself on the host, and what must be there before its daemons start.
 const SHARED: [&str; 6] = [
@@ -28,20 +29,30 @@ pub(crate) async fn create(
     let data = &cluster.plan().data;
     std::fs::create_dir_all(data).map_err(|e| Error::state("making", data, e))?;
     let create = async |plan: &NodePlan| {
-        for folder in SHARED {
-            let path = plan.dir.join(folder);
-            std::fs::create_dir_all(&path).map_err(|e| Error::state("making", &path, e))?;
-        }
-        let runtime = cluster.runtime();
-        let node = runtime
-            .create(cluster.keeper(), cluster.plan(), plan)
-            .await?;
-        let plan = plan.clone();
-        Ok((plan.name.to_string(), NodeHandle { plan, node }))
+        let made = one(cluster, plan);
+        let trace = cluster.trace.as_ref();
+        trace::span(trace, Some(&plan.name), SpanKind::Step, "node", made).await
     };
     let (width, nodes) = (cluster.runtime().width(), nodes.iter());
     Ok(for_each_at_once(width, clock, Phase::Nodes, nodes, create)
         .await?
         .into_iter()
         .collect())
+}
+
+async fn one(cluster: &Cluster, plan: &NodePlan) -> Result<(String, NodeHandle), Error> {
+    for folder in SHARED {
+        let path = plan.dir.join(folder);
+        std::fs::create_dir_all(&path).map_err(|e| Error::state("making", &path, e))?;
+    }
+    let runtime = cluster.runtime();
+    let node = runtime
+        .create(cluster.keeper(), cluster.plan(), plan)
+        .await?;
+    let handle = NodeHandle {
+        plan: plan.clone(),
+        node,
+        trace: cluster.trace.clone(),
+    };
+    Ok((plan.name.to_string(), handle))
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{BoxFuture, try_join_all};
 use ipnet::IpNet;
 use ovsdb_client::{
     Client, Condition, Monitor, MonitorTable, Mutation, Snapshot, Transaction, WaitError,
@@ -21,10 +21,12 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
-use crate::plan::{DaemonPlan, DatabasePlan, Role};
+use crate::plan::{DaemonPlan, DatabasePlan, Role, ZonePlan};
+use crate::trace::SpanKind;
 
 use southbound::Southbound;
 pub(crate) use switch::count_tunnels;
+pub(super) use switch::wait_for_tunnel;
 
 /// How long a cluster may take from its daemons' start until it is ready.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -43,14 +45,25 @@ pub(crate) async fn wait(
     members(cluster, deadline).await?;
     let tally = Tally::new(clock, Phase::Chassis, chassis.len());
     let zones = cluster.plan().zones.iter();
-    let zones = try_join_all(zones.map(|zone| Southbound::watch(cluster, zone, deadline))).await?;
-    try_join_all(zones.iter().map(|zone| zone.registered(&tally))).await?;
+    let zones = try_join_all(zones.map(|zone| {
+        let watched = Southbound::watch(cluster, zone, deadline);
+        of_zone(cluster, zone, "southbound database", watched)
+    }));
+    let zones = zones.await?;
+    try_join_all(zones.iter().map(|zone| {
+        let registered = zone.registered(&tally);
+        of_zone(cluster, zone.plan(), "chassis registered", registered)
+    }))
+    .await?;
     clock.end(Phase::Chassis, began);
 
     let began = clock.begin(Phase::Ready, chassis.len());
     let tally = Tally::new(clock, Phase::Ready, chassis.len());
     let switches = chassis.iter().map(async |handle| {
-        switch::wait(cluster, handle, deadline).await?;
+        let tunnels = switch::wait(cluster, handle, deadline);
+        handle
+            .span(SpanKind::Wait, "tunnels and ports", tunnels)
+            .await?;
         tally.one_more();
         Ok::<_, Error>(())
     });
@@ -58,12 +71,19 @@ pub(crate) async fn wait(
     routes::wait(cluster, deadline).await?;
     let ports = zones.iter().map(Southbound::port_count).sum();
     let tally = Tally::new(clock, Phase::Ready, ports);
-    try_join_all(zones.iter().map(|zone| zone.bound(&tally))).await?;
+    try_join_all(zones.iter().map(|zone| {
+        let bound = zone.bound(&tally);
+        of_zone(cluster, zone.plan(), "ports up", bound)
+    }))
+    .await?;
     // Now that every tunnel is there, every controller has to say that what follows from it is installed.
     let tally = Tally::new(clock, Phase::Ready, chassis.len());
-    let acknowledged = zones.iter().map(async |zone| {
-        let generation = next_generation(cluster, zone.number()).await?;
-        zone.acknowledged(generation, &tally).await
+    let acknowledged = zones.iter().map(|zone| {
+        let acknowledged = async {
+            let generation = next_generation(cluster, zone.plan().number).await?;
+            zone.acknowledged(generation, &tally).await
+        };
+        of_zone(cluster, zone.plan(), "acknowledgements", acknowledged)
     });
     try_join_all(acknowledged).await?;
     let leases = leases::acquire(cluster, deadline).await?;
@@ -71,12 +91,27 @@ pub(crate) async fn wait(
     Ok(leases)
 }
 
+/// A wait for all of a zone, which is in the timeline of the cluster.
+async fn of_zone<T>(
+    cluster: &Cluster,
+    zone: &ZonePlan,
+    what: &str,
+    wait: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let what = format!("{what}: {}", zone.name);
+    cluster.span(SpanKind::Wait, what, wait).await
+}
+
 /// Waits until all that the databases ask for is there after a change of them. Returns the addresses that VMs got by DHCP
 /// which had none.
-pub(crate) async fn wait_again(cluster: &Cluster) -> Result<BTreeMap<String, IpNet>, Error> {
-    let mut clock = Clock::deaf();
-    wait_for_tunnels(cluster).await?;
-    wait(cluster, &mut clock).await
+pub(crate) fn wait_again(
+    cluster: &Cluster,
+) -> BoxFuture<'_, Result<BTreeMap<String, IpNet>, Error>> {
+    Box::pin(async move {
+        let mut clock = Clock::deaf();
+        wait_for_tunnels(cluster).await?;
+        wait(cluster, &mut clock).await
+    })
 }
 
 /// Waits until a chassis that has come to a running cluster is ready: registered, and with tunnels from and to all others.
@@ -142,7 +177,10 @@ async fn members(cluster: &Cluster, deadline: Instant) -> Result<(), Error> {
             .filter(|database| database.raft.is_some())
             .map(move |database| (handle, database))
     });
-    let members = members.map(|(handle, database)| member(handle, database, deadline));
+    let members = members.map(|(handle, database)| {
+        let what = format!("member of {}", database.name);
+        handle.span(SpanKind::Wait, what, member(handle, database, deadline))
+    });
     try_join_all(members).await?;
     Ok(())
 }
@@ -205,6 +243,41 @@ async fn member(
                     "sb"
                 }
             )),
+        },
+        ended => failed(ended.into()),
+    })
+}
+
+/// Waits until the controller of one chassis has done all that its databases ask for now.
+pub(super) async fn wait_for_acknowledgement(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let (name, zone) = (handle.plan.name.as_str(), handle.plan.zone);
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(name, "watching the southbound database", e)
+    };
+    let tables = [MonitorTable::new("Chassis_Private")
+        .columns(["nb_cfg"])
+        .condition(Condition::eq("name", name))];
+    let sb = cluster.sb_of(zone).await?;
+    let monitor = sb.monitor("OVN_Southbound", &tables).await;
+    let monitor = monitor.map_err(|e| failed(e.into()))?;
+    let generation = next_generation(cluster, zone).await?;
+    let acknowledged = |rows: &Snapshot| {
+        let mut rows = rows.rows("Chassis_Private");
+        let done = rows.any(|(_, row)| row.i64("nb_cfg").is_some_and(|n| n >= generation));
+        done.then_some(())
+    };
+    let result = monitor.wait_until(deadline, acknowledged).await;
+    result.map_err(|error| match error {
+        WaitError::Timeout { waited } => Error::NotReady {
+            node: name.to_owned(),
+            phase: Phase::Daemons,
+            missing: "its controller has not acknowledged nb_cfg".to_owned(),
+            waited,
+            log: handle.log_tail("ovn-controller"),
         },
         ended => failed(ended.into()),
     })

@@ -1,5 +1,6 @@
 //! Chassis that come and go.
 
+use futures::future::BoxFuture;
 use std::time::Duration;
 
 use ovsdb_client::{Condition, Transaction};
@@ -7,6 +8,7 @@ use ovsdb_client::{Condition, Transaction};
 use super::{Change, position};
 use crate::apply;
 use crate::apply::files::Seeds;
+use crate::apply::model::Model;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, STOP_DEADLINE};
 use crate::error::Error;
@@ -64,36 +66,48 @@ impl Cluster {
     }
 
     /// Makes nodes that are in the plan already. Those that use somebody else's databases are not waited for.
-    pub(super) async fn bring(&mut self, plans: &[NodePlan]) -> Result<(), Error> {
-        if self.plan.tls && self.authority.is_none() {
-            self.authority = Some(state::authority(&self.plan.state_dir)?);
-        }
-        let mut clock = Clock::deaf();
-        let made = apply::nodes::create(self, plans, &clock).await?;
-        self.nodes.extend(made);
-        let handles = plans.iter().map(|plan| self.node(plan.name.as_str()));
-        let handles = handles.collect::<Result<Vec<_>, _>>()?;
-        let handles: Vec<&NodeHandle> = handles.iter().collect();
-        apply::links::create(self, &handles, &mut clock).await?;
-        apply::files::write(self, &handles, &Seeds::new(), &mut clock).await?;
-        let own = plans.iter().filter(|plan| self.plan.is_own_chassis(plan));
-        let own: Vec<&NodePlan> = own.collect();
-        for plan in &own {
-            self.announce(plan).await?;
-        }
-        apply::daemons::start(self, &handles, &mut clock).await?;
-        if !own.is_empty() {
-            apply::ready::wait_for_chassis(self, &mut clock).await?;
-        }
-        Ok(())
+    pub(super) fn bring<'a>(
+        &'a mut self,
+        plans: &'a [NodePlan],
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            if self.plan.tls && self.authority.is_none() {
+                self.authority = Some(state::authority(&self.plan.state_dir)?);
+            }
+            let mut clock = Clock::deaf();
+            let model = Model::known(self, plans);
+            let made = apply::nodes::create(self, plans, &clock);
+            let (model, made) = futures::try_join!(model, made)?;
+            self.nodes.extend(made);
+            let handles = plans.iter().map(|plan| self.node(plan.name.as_str()));
+            let handles = handles.collect::<Result<Vec<_>, _>>()?;
+            let handles: Vec<&NodeHandle> = handles.iter().collect();
+            apply::links::create(self, &handles, &mut clock).await?;
+            let seeds = Seeds::new();
+            apply::files::write(self, &handles, &seeds, model.as_ref(), &mut clock).await?;
+            let own = plans.iter().filter(|plan| self.plan.is_own_chassis(plan));
+            let own: Vec<&NodePlan> = own.collect();
+            for plan in &own {
+                self.announce(plan, model.as_ref()).await?;
+            }
+            apply::daemons::start(self, &handles, &mut clock).await?;
+            if !own.is_empty() {
+                apply::ready::wait_for_chassis(self, &mut clock).await?;
+            }
+            Ok(())
+        })
     }
 
     /// Tells the other chassis of a new one, so that they make their tunnels while its daemons start.
-    async fn announce(&self, plan: &NodePlan) -> Result<(), Error> {
+    async fn announce(&self, plan: &NodePlan, model: Option<&Model>) -> Result<(), Error> {
         let failed = |e| Error::in_node(&plan.name, "announcing it", e);
         let sb = self.sb_of(plan.zone).await?;
         let mut transaction = forget(plan.name.as_str());
-        for (table, uuid, row) in chassis_rows(&self.plan, plan) {
+        let model = model.filter(|model| model.suits(plan));
+        for (table, uuid, mut row) in chassis_rows(&self.plan, plan) {
+            if let (Some(model), "Chassis") = (model, table) {
+                row.insert("other_config", model.other_config(plan.role));
+            }
             transaction.insert_as(table, uuid, row);
         }
         let done = sb.transact("OVN_Southbound", transaction).await;
@@ -145,35 +159,42 @@ impl Cluster {
 
 impl Cluster {
     /// Ends a node and removes what it leaves. Returns whether it was in databases of the cluster's own.
-    pub(super) async fn take_out(&mut self, plan: &NodePlan) -> Result<bool, Error> {
-        let name = plan.name.as_str();
-        let zones = &self.plan.zones;
-        let ours = plan.role.is_chassis() && zones.get(plan.zone as usize - 1).is_some();
-        if let Some(handle) = self.nodes.get(name) {
-            leave(handle).await;
-        }
-        if ours {
-            let sb = self.sb_of(plan.zone).await?;
-            let done = sb.transact("OVN_Southbound", forget(name)).await;
-            done.map_err(|e| Error::in_node(name, "removing it from the southbound database", e))?;
-        }
-        if let Some(handle) = self.nodes.remove(name) {
-            end(&handle).await?;
-        }
-        self.runtime.remove_one(plan).await?;
-        let removed = std::fs::remove_dir_all(&plan.dir);
-        if let Err(error) = removed
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(Error::state("removing", &plan.dir, error));
-        }
-        for vm in &plan.vms {
-            self.leases.remove(&vm.name);
-        }
-        if let Some(position) = position(&self.plan, name) {
-            self.plan.nodes.remove(position);
-        }
-        Ok(ours)
+    pub(super) fn take_out<'a>(
+        &'a mut self,
+        plan: &'a NodePlan,
+    ) -> BoxFuture<'a, Result<bool, Error>> {
+        Box::pin(async move {
+            let name = plan.name.as_str();
+            let zones = &self.plan.zones;
+            let ours = plan.role.is_chassis() && zones.get(plan.zone as usize - 1).is_some();
+            if let Some(handle) = self.nodes.get(name) {
+                leave(handle).await;
+            }
+            if ours {
+                let sb = self.sb_of(plan.zone).await?;
+                let done = sb.transact("OVN_Southbound", forget(name)).await;
+                done.map_err(|e| {
+                    Error::in_node(name, "removing it from the southbound database", e)
+                })?;
+            }
+            if let Some(handle) = self.nodes.remove(name) {
+                end(&handle).await?;
+            }
+            self.runtime.remove_one(plan).await?;
+            let removed = std::fs::remove_dir_all(&plan.dir);
+            if let Err(error) = removed
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                return Err(Error::state("removing", &plan.dir, error));
+            }
+            for vm in &plan.vms {
+                self.leases.remove(&vm.name);
+            }
+            if let Some(position) = position(&self.plan, name) {
+                self.plan.nodes.remove(position);
+            }
+            Ok(ours)
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use ovsdb_client::value::{Datum, Row};
 use serde::{Deserialize, Serialize};
 
 use super::nodes::NamedNode;
+use super::ovs::{Written, ovs_rows};
 use super::zones::port;
 use super::{NodePlan, Plan, Role, addresses, nodes};
 use crate::pki;
@@ -107,10 +108,16 @@ pub(super) fn databases(
     }
 }
 
-/// The rows that a database of a zone begins with. That of a switch begins empty: its contents go over JSON-RPC, while
-/// ovsdb-server runs and ovs-vswitchd does not yet.
-pub(crate) fn rows(plan: &Plan, zone: u32, database: &DatabasePlan) -> Vec<TableRow> {
+/// The rows that a database of a node begins with; that of a switch also with what was written for it.
+pub(crate) fn rows(
+    plan: &Plan,
+    node: &NodePlan,
+    database: &DatabasePlan,
+    written: &Written,
+) -> Vec<TableRow> {
+    let zone = node.zone;
     match database.name.as_str() {
+        "Open_vSwitch" => ovs_rows(plan, node, written),
         "OVN_Northbound" => nb_rows(plan, zone),
         "OVN_Southbound" => sb_rows(plan, zone),
         "OVN_IC_Northbound" => ic_nb_rows(plan),

@@ -2,13 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use ovsdb_client::Transaction;
 use ovsdb_client::value::{Atom, Datum, Row};
+use uuid::Uuid;
 
 use super::{NodePlan, Plan, Role};
+use crate::topology::{TableRow, push};
 
 /// The types of tunnels, as `Interface.type` names them.
 pub(crate) const TUNNELS: [&str; 2] = ["geneve", "vxlan"];
+
+/// What ovn-controller writes into the database of its switch, for it to begin with. By default nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Written {
+    /// `Open_vSwitch.other_config`.
+    pub other_config: BTreeMap<Atom, Atom>,
+    /// Columns of `Datapath`, by the type of the datapath.
+    pub datapaths: BTreeMap<String, Row>,
+    /// Columns of `QoS`, and the names of the ports that have it.
+    pub qos: Vec<(Row, Vec<String>)>,
+    /// Tunnels, which are ports of `br-int`.
+    pub tunnels: Vec<Port>,
+}
 
 /// A port with one interface, both of the same name.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,31 +45,37 @@ impl Port {
     }
 }
 
-/// Makes the transaction that configures the Open vSwitch of a gateway or chassis, whose database
-/// must be empty. Tunnels are made later by ovn-controller, unless there are some to begin with.
+/// The rows with which the database of a gateway's or chassis' switch begins: its whole configuration, so that ovs-vswitchd
+/// configures itself once.
 ///
-/// All of it is one transaction, so that `ovs-vswitchd` configures itself once.
-pub fn ovs_transaction(plan: &Plan, node: &NodePlan, tunnels: &[Port]) -> Transaction {
-    let mut txn = Transaction::new();
-    configure(plan, node, tunnels, |table, row| txn.insert(table, row));
-    txn
-}
+/// The UUIDs are the same for the same plan.
+pub fn ovs_rows(plan: &Plan, node: &NodePlan, written: &Written) -> Vec<TableRow> {
+    let mut rows = Vec::new();
+    let mut insert = |table: &'static str, row: Row| {
+        let name = format!("{}/{}", node.name, rows.len());
+        push(&mut rows, table, &name, row)
+    };
+    let mut qos_of: BTreeMap<&str, Uuid> = BTreeMap::new();
+    for (qos, ports) in &written.qos {
+        let qos = insert("QoS", qos.clone());
+        qos_of.extend(ports.iter().map(|port| (port.as_str(), qos)));
+    }
+    let datapaths = written.datapaths.iter();
+    let datapaths = datapaths.map(|(kind, row)| (kind.as_str(), insert("Datapath", row.clone())));
+    let datapaths = Datum::map(datapaths.collect::<Vec<_>>());
 
-fn configure<R>(
-    plan: &Plan,
-    node: &NodePlan,
-    tunnels: &[Port],
-    mut insert: impl FnMut(&'static str, Row) -> R,
-) where
-    R: Into<Atom>,
-{
     let mut bridge = |name: &str, ports: &[Port], row: Row| {
         let local = Port::new(name, Row::new().set("type", "internal"));
         let mut inserted = Vec::new();
         for port in std::iter::once(&local).chain(ports) {
             let interface = insert("Interface", port.interface.clone().set("name", &port.name));
-            let port = port.port.clone().set("name", &port.name);
-            inserted.push(insert("Port", port.set("interfaces", [interface])));
+            let row = port.port.clone().set("name", &port.name);
+            let row = row.set("interfaces", [interface]);
+            let row = match qos_of.get(port.name.as_str()) {
+                Some(qos) => row.set("qos", [*qos]),
+                None => row,
+            };
+            inserted.push(insert("Port", row));
         }
         let row = row
             .set("name", name)
@@ -73,16 +93,13 @@ fn configure<R>(
         let uplinks: Vec<_> = uplinks.collect();
         bridges.push(bridge(&tap.name, &uplinks, row));
     }
-    bridges.push(bridge(
-        "br-ex",
-        &[Port::new("eth2", Row::new())],
-        Row::new(),
-    ));
+    let public = [Port::new("eth2", Row::new())];
+    bridges.push(bridge("br-ex", &public, Row::new()));
     let vms = node.vms.iter().map(|vm| {
         let id = Datum::map([("iface-id", vm.iface_id.as_str())]);
         Port::new(&vm.outer_name, Row::new().set("external_ids", id))
     });
-    let ports: Vec<_> = vms.chain(tunnels.iter().cloned()).collect();
+    let ports: Vec<_> = vms.chain(written.tunnels.iter().cloned()).collect();
     let row = Row::new()
         .set("fail_mode", "secure")
         .set("other_config", Datum::map([("disable-in-band", "true")]));
@@ -90,9 +107,12 @@ fn configure<R>(
 
     let row = Row::new()
         .set("bridges", bridges)
+        .set("datapaths", datapaths)
         .set("external_ids", external_ids(plan, node))
+        .set("other_config", Datum::map(written.other_config.clone()))
         .set("next_cfg", 1);
     insert("Open_vSwitch", row);
+    rows
 }
 
 /// What ovn-controller(8) reads, and what ovs-ctl(8) would set.
@@ -154,13 +174,10 @@ mod tests {
             let plan = Plan::new(&spec, &facts()).unwrap();
             for node in plan.nodes.iter().filter(|node| node.role.is_chassis()) {
                 let mut file = DatabaseFile::new(&schema);
-                let mut rows = 0;
-                configure(&plan, node, &[], |table, row| {
-                    rows += 1;
-                    file.insert(table, row)
-                });
+                for (table, uuid, row) in ovs_rows(&plan, node, &Written::default()) {
+                    file.insert_as(table, uuid, row);
+                }
                 file.to_bytes().unwrap();
-                assert_eq!(ovs_transaction(&plan, node, &[]).len(), rows);
             }
         }
     }

@@ -1,11 +1,15 @@
 //! `ofm start`
 
+mod profile;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 use ofm::spec::Workload;
-use ofm::{Cluster, ClusterSpec};
+use ofm::status::Status;
+use ofm::{Cluster, ClusterSpec, Timings};
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::commands::Global;
@@ -14,6 +18,7 @@ use crate::commands::selection::Selection;
 use crate::output;
 use crate::output::progress::Progress;
 use crate::output::table;
+use profile::{Profile, ProfileArgs};
 
 /// The status of a shell's command that SIGINT ended.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -26,7 +31,9 @@ pub(crate) const INTERRUPTED: u8 = 130;
 pub(crate) struct Start {
     #[command(flatten)]
     selection: Selection,
-    /// Print the status of the started cluster as JSON
+    #[command(flatten)]
+    profile: ProfileArgs,
+    /// Print the status of the started cluster as JSON; with --timings, those too
     #[arg(long)]
     json: bool,
 }
@@ -34,7 +41,8 @@ pub(crate) struct Start {
 impl Start {
     pub(crate) async fn run(self, global: &Global) -> anyhow::Result<ExitCode> {
         environment::warn();
-        start(self.selection.spec(&global.cluster)?, self.json, global).await
+        let spec = self.selection.spec(&global.cluster)?;
+        start(spec, &self.profile, self.json, global).await
     }
 }
 
@@ -47,7 +55,9 @@ pub(crate) struct StartChassis {
     remote: String,
     #[command(flatten)]
     selection: Selection,
-    /// Print the status of the started cluster as JSON
+    #[command(flatten)]
+    profile: ProfileArgs,
+    /// Print the status of the started cluster as JSON; with --timings, those too
     #[arg(long)]
     json: bool,
 }
@@ -64,22 +74,41 @@ impl StartChassis {
             workload: Workload::None,
             ..self.selection.spec(&global.cluster)?
         };
-        start(spec, self.json, global).await
+        start(spec, &self.profile, self.json, global).await
     }
 }
 
-async fn start(spec: ClusterSpec, json: bool, global: &Global) -> anyhow::Result<ExitCode> {
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Started {
+    #[serde(flatten)]
+    status: Status,
+    /// With `--timings`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timings: Option<Timings>,
+}
+
+async fn start(
+    spec: ClusterSpec,
+    args: &ProfileArgs,
+    json: bool,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let profile = Profile::new(args)?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let progress = Arc::new(Progress::new());
-    let start = Cluster::builder()
+    let mut builder = Cluster::builder()
         .spec(spec)
         .state_root(global.state_root())
         .on_event({
             let progress = Arc::clone(&progress);
             move |event| progress.show(event)
-        })
-        .start();
+        });
+    if let Some(trace) = &profile.trace {
+        builder = builder.trace(trace);
+    }
+    let start = builder.start();
     // The losing future is dropped before this is over: an interrupted start has ended all that it began.
     let started = tokio::select! {
         biased;
@@ -88,18 +117,32 @@ async fn start(spec: ClusterSpec, json: bool, global: &Global) -> anyhow::Result
         started = start => Some(started),
     };
     progress.clear();
+    // A cluster that is there stays nevertheless: it is what was asked for first.
+    if let Err(error) = profile.write() {
+        output::print_warning(&error);
+    }
     let Some(started) = started else {
         eprintln!("interrupted; nothing is left");
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let mut cluster = started?;
     cluster.detach()?;
+    // Before anything is asked of the daemons, which would count.
+    let timings = if args.timings {
+        cluster.timings().await?
+    } else {
+        None
+    };
     if json {
-        output::print_json(&cluster.status().await?)?;
+        let status = cluster.status().await?;
+        output::print_json(&Started { status, timings })?;
     } else {
         let plan = cluster.plan();
+        let timings = timings.map_or_else(String::new, |timings| {
+            format!("\n\n{}", table::timings(&timings))
+        });
         output::print(format_args!(
-            "cluster {} is ready: {} nodes, {} fake VMs, datapath {}\n\n{}",
+            "cluster {} is ready: {} nodes, {} fake VMs, datapath {}\n\n{}{timings}",
             cluster.name(),
             plan.nodes.len(),
             plan.vms().count(),

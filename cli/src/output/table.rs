@@ -6,12 +6,12 @@ use std::time::Duration;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use ipnet::IpNet;
-use ofm::Phase;
 use ofm::host::Check;
 use ofm::inventory::Listed;
 use ofm::plan::Plan;
 use ofm::spec::DatabaseMode;
 use ofm::status::{NodeState, Status};
+use ofm::{Phase, Timings};
 
 /// Lays out rows below a header, without any lines.
 fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
@@ -54,6 +54,56 @@ pub(crate) fn phases(phases: &BTreeMap<Phase, Duration>) -> String {
         .map(|(phase, time)| [phase.as_str().to_owned(), duration(*time)]);
     let total = ["total".to_owned(), duration(phases.values().sum())];
     table(["PHASE", "TIME"], rows.chain([total]))
+}
+
+/// How many nodes are shown of a start.
+const LAST_NODES: usize = 10;
+
+/// Which nodes were done last, and what programs used of the processors.
+pub(crate) fn timings(timings: &Timings) -> String {
+    let nodes = timings.nodes.iter().take(LAST_NODES).map(|node| {
+        [
+            node.name.to_string(),
+            milliseconds(node.from),
+            milliseconds(node.to),
+            node.longest.clone(),
+            milliseconds(node.took),
+        ]
+    });
+    let nodes = table(["NODE", "FROM", "TO", "LONGEST STEP", "TIME"], nodes);
+    let more = timings.nodes.len().saturating_sub(LAST_NODES);
+    let more = match more {
+        0 => String::new(),
+        more => format!("\nand {more} that were done before them"),
+    };
+    let maybe = |time: Option<_>| time.map_or_else(|| "-".to_owned(), milliseconds);
+    let programs = timings.programs.iter().map(|program| {
+        [
+            program.program.clone(),
+            maybe(program.user),
+            maybe(program.system),
+            milliseconds(program.total),
+            program.processes.to_string(),
+            maybe(program.each()),
+        ]
+    });
+    let header = ["PROGRAM", "USER", "SYSTEM", "CPU", "PROCESSES", "EACH"];
+    format!(
+        "{nodes}{more}\n\n{}\n\n\
+         {} from begin to end ÷ ({} CPU of OVS and OVN ÷ {} cores) = {:.2}\n\n\
+         CPU is exact and includes the processes that launched daemons; the kernel estimates how it divides.\n\
+         Work of the kernel for no process, and of a container engine, is not included.",
+        table(header, programs),
+        milliseconds(timings.wall),
+        milliseconds(timings.daemons),
+        timings.cores,
+        timings.ratio,
+    )
+}
+
+/// A duration to be compared with others: `12.3 ms`.
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }
 
 /// The clusters of the machine.

@@ -11,7 +11,9 @@ use crate::apply::links;
 use crate::cluster::Cluster;
 use crate::dhcp;
 use crate::error::Error;
+use crate::node::NodeHandle;
 use crate::plan::VmPlan;
+use crate::trace::SpanKind;
 
 /// Gets an address for each VM that wants one, and configures it.
 pub(super) async fn acquire(
@@ -20,9 +22,13 @@ pub(super) async fn acquire(
 ) -> Result<BTreeMap<String, IpNet>, Error> {
     let nodes = cluster.handles().values();
     let vms = nodes
-        .flat_map(|handle| &handle.plan.vms)
-        .filter(|vm| vm.dhcp && !cluster.leases.contains_key(&vm.name));
-    let leases = try_join_all(vms.map(|vm| one(cluster, vm, deadline))).await?;
+        .flat_map(|handle| handle.plan.vms.iter().map(move |vm| (handle, vm)))
+        .filter(|(_, vm)| vm.dhcp && !cluster.leases.contains_key(&vm.name));
+    let leases = vms.map(|(handle, vm): (&NodeHandle, _)| {
+        let what = format!("lease of {}", vm.name);
+        handle.span(SpanKind::Wait, what, one(cluster, vm, deadline))
+    });
+    let leases = try_join_all(leases).await?;
     Ok(leases.into_iter().collect())
 }
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use ovsdb_client::{MonitorTable, Snapshot, WaitError};
 use tokio::time::Instant;
 
-use super::missing;
+use super::{missing, of_zone};
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
@@ -19,7 +19,10 @@ pub(super) async fn wait(cluster: &Cluster, deadline: Instant) -> Result<(), Err
     if cluster.plan().interconnection.is_none() {
         return Ok(());
     }
-    let learned = zones.iter().map(|zone| learned(cluster, zone, deadline));
+    let learned = zones.iter().map(|zone| {
+        let learned = learned(cluster, zone, deadline);
+        of_zone(cluster, zone, "routes of other zones", learned)
+    });
     try_join_all(learned).await?;
     Ok(())
 }

@@ -56,8 +56,8 @@ impl<'a> Southbound<'a> {
         })
     }
 
-    pub(super) fn number(&self) -> u32 {
-        self.zone.number
+    pub(super) fn plan(&self) -> &'a ZonePlan {
+        self.zone
     }
 
     /// How many ports are waited for.

@@ -10,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
+use crate::plan::NodePlan;
 use crate::plan::ovs::TUNNELS;
 
 /// Waits until a chassis has a tunnel to each of its peers and `ovn-installed` on each of its VMs' ports.
@@ -42,6 +43,17 @@ pub(super) async fn wait_for_tunnels(
             .collect()
     };
     until_none(handle, deadline, "no tunnel to, or still one to", wrong).await
+}
+
+/// Waits until a chassis has a tunnel to one of its peers.
+pub(crate) async fn wait_for_tunnel(
+    handle: &NodeHandle,
+    peer: &NodePlan,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let wanted = BTreeSet::from([peer.address.to_string()]);
+    let wrong = |rows: &Snapshot| missing(&wanted, &tunnels(rows));
+    until_none(handle, deadline, "no tunnel to", wrong).await
 }
 
 /// The addresses of the chassis to which a chassis should have tunnels: of those that run.
