@@ -319,7 +319,7 @@ fn bring_up<'a>(
         let handles = cluster.nodes.iter();
         let handles = handles.filter(|(name, _)| names.contains(*name));
         let handles: Vec<_> = handles.map(|(_, handle)| handle).collect();
-        apply::files::write(cluster, &handles, seeds, model.as_ref(), &mut clock).await?;
+        apply::files::write(cluster, &handles, seeds, model, &mut clock).await?;
         apply::daemons::start(cluster, &handles, &mut clock).await?;
         let leases = apply::ready::wait(cluster, &mut clock).await?;
 

@@ -262,7 +262,17 @@ pub struct DaemonPlan {
     pub pidfile: PathBuf,
 }
 
+/// Where a schema is: the image or the root file system that has it, unless the host does, and its path in that.
+pub(crate) type SchemaPlace = (Option<PathBuf>, PathBuf);
+
 impl NodePlan {
+    /// Where the schema of one of its databases is.
+    pub(crate) fn schema_place(&self, database: &DatabasePlan) -> SchemaPlace {
+        let image = self.container.as_ref().map(|c| PathBuf::from(&c.image));
+        let root = image.or_else(|| self.root.clone());
+        (root, database.schema.clone())
+    }
+
     /// The interface with its address in the underlay, by ifindex and hardware address.
     pub(crate) fn port(&self) -> Option<(u32, MacAddr)> {
         let tap = self.tap.as_ref().map(|tap| (tap.index, tap.mac));

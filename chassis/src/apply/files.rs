@@ -21,7 +21,7 @@ use crate::node::{NodeHandle, blocking};
 use crate::pki;
 use crate::plan::databases::rows;
 use crate::plan::ovs::Written;
-use crate::plan::{DatabasePlan, NodePlan, Plan, RaftPlan, Role, RuntimePlan};
+use crate::plan::{DatabasePlan, NodePlan, Plan, RaftPlan, Role, RuntimePlan, SchemaPlace};
 use crate::seed;
 use crate::topology::TableRow;
 use crate::trace::SpanKind;
@@ -36,8 +36,8 @@ struct NewFile {
     mode: u32,
 }
 
-/// Schemas that were read, by the image or root file system that has them, and where in it that is.
-type Schemas = BTreeMap<(Option<PathBuf>, PathBuf), Schema>;
+/// Schemas that were read.
+type Schemas = BTreeMap<SchemaPlace, Arc<Schema>>;
 
 /// What databases begin with that the user brought along, by their files.
 pub(crate) type Seeds = BTreeMap<PathBuf, Contents>;
@@ -81,58 +81,87 @@ pub(crate) async fn write(
     cluster: &Cluster,
     handles: &[&NodeHandle],
     seeds: &Seeds,
-    model: Option<&Model>,
+    model: Option<Model>,
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, handles.len());
-    let mut schemas = Schemas::new();
-    let mut nodes = Vec::new();
-    for handle in handles {
-        let files = make(cluster, handle, seeds, model, &mut schemas);
+    let plan = Arc::new(cluster.plan().clone());
+    let model = model.map(Arc::new);
+    let schemas = schemas(handles).await?;
+    let nodes = handles.iter().copied();
+    for_each(clock, Phase::Files, nodes, async |handle| {
+        let files = make(cluster, &plan, handle, seeds, model.as_ref(), &schemas);
         let files = handle.span(SpanKind::Step, "making files", files).await?;
-        nodes.push((*handle, files));
-    }
-    for_each(clock, Phase::Files, nodes.into_iter(), |(handle, files)| {
-        handle.span(SpanKind::Step, "writing files", put(handle, files))
+        handle
+            .span(SpanKind::Step, "writing files", put(handle, files))
+            .await
     })
     .await?;
     clock.end(Phase::Files, began);
     Ok(())
 }
 
+/// Reads the schemas of all databases of nodes, as the nodes themselves have them: their versions may be others than the
+/// host's.
+async fn schemas(handles: &[&NodeHandle]) -> Result<Schemas, Error> {
+    let mut schemas = Schemas::new();
+    for handle in handles {
+        for database in &handle.plan.databases {
+            let place = handle.plan.schema_place(database);
+            if let Entry::Vacant(unread) = schemas.entry(place) {
+                let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
+                let schema = blocking(move || namespaces.run(|| read_schema(&path))).await?;
+                let schema = schema.map_err(|e| failed(handle, database, e))?;
+                unread.insert(Arc::new(schema));
+            }
+        }
+    }
+    Ok(schemas)
+}
+
+fn failed(handle: &NodeHandle, database: &DatabasePlan, cause: Cause) -> Error {
+    let action = format!("making a database of {}", database.schema.display());
+    Error::in_node(&handle.plan.name, action, cause)
+}
+
 /// What a node gets: its certificate and its databases.
 async fn make(
     cluster: &Cluster,
+    plan: &Arc<Plan>,
     handle: &NodeHandle,
     seeds: &Seeds,
-    model: Option<&Model>,
-    schemas: &mut Schemas,
+    model: Option<&Arc<Model>>,
+    schemas: &Schemas,
 ) -> Result<Vec<NewFile>, Error> {
-    let plan = &handle.plan;
     let mut files = certificates(cluster, handle)?;
-    let model = model.filter(|model| model.suits(plan));
-    let written = model.map(|model| model.written(cluster.plan(), plan));
-    let written = written.unwrap_or_default();
-    for database in &plan.databases {
-        let failed = |e: Cause| {
-            let action = format!("making a database of {}", database.schema.display());
-            Error::in_node(&plan.name, action, e)
+    for database in &handle.plan.databases {
+        let Some(schema) = schemas.get(&handle.plan.schema_place(database)) else {
+            continue;
         };
-        let image = plan.container.as_ref().map(|c| (&c.image).into());
-        let root = image.or_else(|| plan.root.clone());
-        let schema = match schemas.entry((root, database.schema.clone())) {
-            Entry::Occupied(read) => read.into_mut(),
-            Entry::Vacant(unread) => {
-                let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
-                let schema = blocking(move || namespaces.run(|| read_schema(&path))).await?;
-                unread.insert(schema.map_err(failed)?)
-            }
-        };
-        let source = database.source.as_ref().and_then(|path| seeds.get(path));
-        let contents = create(cluster.plan(), plan, database, &written, schema, source);
+        let source = database
+            .source
+            .as_ref()
+            .and_then(|path| seeds.get(path).cloned());
+        let (plan, node, new) = (plan.clone(), handle.plan.clone(), database.clone());
+        let (schema, model) = (schema.clone(), model.cloned());
+        let contents = blocking(move || {
+            let model = model.filter(|model| model.suits(&node));
+            let written = model.map(|model| model.written(&plan, &node));
+            create(
+                &plan,
+                &node,
+                &new,
+                &written.unwrap_or_default(),
+                &schema,
+                source.as_ref(),
+            )
+        });
         files.push(NewFile {
             path: database.file.clone(),
-            contents: contents.map_err(failed)?.into(),
+            contents: contents
+                .await
+                .map_err(|e| failed(handle, database, e))?
+                .into(),
             mode: 0o640,
         });
     }
@@ -186,7 +215,7 @@ impl NewFile {
     }
 }
 
-/// Makes a database of the schema that the node itself has, whose version may be another than the host's.
+/// Makes a database.
 fn create(
     plan: &Plan,
     node: &NodePlan,

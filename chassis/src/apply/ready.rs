@@ -21,12 +21,12 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
-use crate::plan::{DaemonPlan, DatabasePlan, Role, ZonePlan};
+use crate::plan::{DaemonPlan, DatabasePlan, NodePlan, Role, ZonePlan};
 use crate::trace::SpanKind;
 
 use southbound::Southbound;
+use switch::Switches;
 pub(crate) use switch::count_tunnels;
-pub(super) use switch::wait_for_tunnel;
 
 /// How long a cluster may take from its daemons' start until it is ready.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -37,9 +37,7 @@ pub(crate) async fn wait(
     clock: &mut Clock,
 ) -> Result<BTreeMap<String, IpNet>, Error> {
     let deadline = Instant::now() + DEADLINE;
-    let handles = cluster.handles().values();
-    let own = handles.filter(|handle| cluster.plan().is_own_chassis(&handle.plan));
-    let chassis: Vec<&NodeHandle> = own.collect();
+    let chassis: Vec<&NodeHandle> = own_chassis(cluster).collect();
 
     let began = clock.begin(Phase::Chassis, chassis.len());
     members(cluster, deadline).await?;
@@ -59,8 +57,9 @@ pub(crate) async fn wait(
 
     let began = clock.begin(Phase::Ready, chassis.len());
     let tally = Tally::new(clock, Phase::Ready, chassis.len());
+    let watched = Switches::default();
     let switches = chassis.iter().map(async |handle| {
-        let tunnels = switch::wait(cluster, handle, deadline);
+        let tunnels = watched.wait(cluster, handle, deadline);
         handle
             .span(SpanKind::Wait, "tunnels and ports", tunnels)
             .await?;
@@ -114,26 +113,82 @@ pub(crate) fn wait_again(
     })
 }
 
-/// Waits until a chassis that has come to a running cluster is ready: registered, and with tunnels from and to all others.
-pub(crate) async fn wait_for_chassis(cluster: &Cluster, clock: &mut Clock) -> Result<(), Error> {
+/// Waits until chassis that have come to a running cluster are ready: registered, and with tunnels from and to all others.
+pub(crate) async fn wait_for_newcomers(
+    cluster: &Cluster,
+    newcomers: &[&NodePlan],
+    clock: &mut Clock,
+) -> Result<(), Error> {
     let deadline = Instant::now() + DEADLINE;
-    let zones = cluster.plan().zones.iter();
-    let zones = try_join_all(zones.map(|zone| Southbound::watch(cluster, zone, deadline))).await?;
-    let tally = Tally::new(clock, Phase::Chassis, cluster.handles().len());
-    try_join_all(zones.iter().map(|zone| zone.registered(&tally))).await?;
-    wait_for_tunnels(cluster).await
+    let plan = cluster.plan();
+    let zones = plan
+        .zones
+        .iter()
+        .filter(|zone| newcomers.iter().any(|new| new.zone == zone.number));
+    let names = |zone: &ZonePlan| {
+        let newcomers = newcomers.iter().filter(|new| new.zone == zone.number);
+        newcomers.map(|new| new.name.to_string()).collect()
+    };
+    let zones = zones.map(async |zone| {
+        let southbound = Southbound::watch(cluster, zone, deadline).await?;
+        let southbound = southbound.only(names(zone));
+        let tally = Tally::new(clock, Phase::Chassis, newcomers.len());
+        southbound.registered(&tally).await
+    });
+    let watched = Switches::default();
+    let switches = own_chassis(cluster).map(async |handle| {
+        let name = &handle.plan.name;
+        if newcomers.iter().any(|new| new.name == *name) {
+            return watched.wait_for_tunnels(cluster, handle, deadline).await;
+        }
+        let new = plan.peers(&handle.plan);
+        let new = new.filter(|peer| newcomers.iter().any(|new| new.name == peer.name));
+        let new: BTreeSet<_> = new.map(|peer| peer.address.to_string()).collect();
+        match new.is_empty() {
+            true => Ok(()),
+            false => watched.wait_for_tunnels_to(handle, &new, deadline).await,
+        }
+    });
+    futures::try_join!(try_join_all(zones), try_join_all(switches))?;
+    Ok(())
+}
+
+/// Waits until no chassis has a tunnel to one that has left.
+pub(crate) async fn wait_without(cluster: &Cluster, left: &NodePlan) -> Result<(), Error> {
+    let deadline = Instant::now() + DEADLINE;
+    let gone = BTreeSet::from([left.address.to_string()]);
+    let watched = Switches::default();
+    let others = own_chassis(cluster).filter(|handle| handle.plan.name != left.name);
+    let others = others.map(|handle| watched.wait_for_no_tunnels_to(handle, &gone, deadline));
+    try_join_all(others).await?;
+    Ok(())
 }
 
 /// Waits until every chassis has tunnels to all the others, and to no chassis that there is no more.
-pub(crate) async fn wait_for_tunnels(cluster: &Cluster) -> Result<(), Error> {
+async fn wait_for_tunnels(cluster: &Cluster) -> Result<(), Error> {
     let deadline = Instant::now() + DEADLINE;
-    let chassis = cluster
-        .handles()
-        .values()
-        .filter(|handle| cluster.plan().is_own_chassis(&handle.plan));
-    let switches = chassis.map(|handle| switch::wait_for_tunnels(cluster, handle, deadline));
-    try_join_all(switches).await?;
+    let watched = Switches::default();
+    let chassis = own_chassis(cluster);
+    let chassis = chassis.map(|handle| watched.wait_for_tunnels(cluster, handle, deadline));
+    try_join_all(chassis).await?;
     Ok(())
+}
+
+/// Waits until a chassis has a tunnel to one of its peers.
+pub(super) async fn wait_for_tunnel(
+    handle: &NodeHandle,
+    peer: &NodePlan,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let peer = BTreeSet::from([peer.address.to_string()]);
+    let watched = Switches::default();
+    watched.wait_for_tunnels_to(handle, &peer, deadline).await
+}
+
+/// The gateways and chassis that are in the cluster's own databases.
+fn own_chassis(cluster: &Cluster) -> impl Iterator<Item = &NodeHandle> {
+    let handles = cluster.handles().values();
+    handles.filter(|handle| cluster.plan().is_own_chassis(&handle.plan))
 }
 
 /// How far the zones are together.

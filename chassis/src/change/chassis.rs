@@ -75,24 +75,27 @@ impl Cluster {
                 self.authority = Some(state::authority(&self.plan.state_dir)?);
             }
             let mut clock = Clock::deaf();
-            let model = Model::known(self, plans);
+            let own = plans.iter().filter(|plan| self.plan.is_own_chassis(plan));
+            let own: Vec<&NodePlan> = own.collect();
+            // Long before its daemons run, so that the others have their tunnels by then.
+            let announced = async {
+                let model = Model::known(self, plans).await?;
+                for plan in &own {
+                    self.announce(plan, model.as_ref()).await?;
+                }
+                Ok(model)
+            };
             let made = apply::nodes::create(self, plans, &clock);
-            let (model, made) = futures::try_join!(model, made)?;
+            let (model, made) = futures::try_join!(announced, made)?;
             self.nodes.extend(made);
             let handles = plans.iter().map(|plan| self.node(plan.name.as_str()));
             let handles = handles.collect::<Result<Vec<_>, _>>()?;
             let handles: Vec<&NodeHandle> = handles.iter().collect();
             apply::links::create(self, &handles, &mut clock).await?;
-            let seeds = Seeds::new();
-            apply::files::write(self, &handles, &seeds, model.as_ref(), &mut clock).await?;
-            let own = plans.iter().filter(|plan| self.plan.is_own_chassis(plan));
-            let own: Vec<&NodePlan> = own.collect();
-            for plan in &own {
-                self.announce(plan, model.as_ref()).await?;
-            }
+            apply::files::write(self, &handles, &Seeds::new(), model, &mut clock).await?;
             apply::daemons::start(self, &handles, &mut clock).await?;
             if !own.is_empty() {
-                apply::ready::wait_for_chassis(self, &mut clock).await?;
+                apply::ready::wait_for_newcomers(self, &own, &mut clock).await?;
             }
             Ok(())
         })
@@ -151,7 +154,7 @@ impl Cluster {
         }
         change.write(self)?;
         if ours {
-            apply::ready::wait_for_tunnels(self).await?;
+            apply::ready::wait_without(self, &plan).await?;
         }
         Ok(())
     }

@@ -29,7 +29,6 @@ impl<'a> Southbound<'a> {
         deadline: Instant,
     ) -> Result<Self, Error> {
         let tables = [
-            MonitorTable::new("Chassis").columns(["name"]),
             MonitorTable::new("Chassis_Private").columns(["name", "nb_cfg"]),
             MonitorTable::new("Port_Binding").columns(["logical_port", "chassis", "up"]),
         ];
@@ -54,6 +53,11 @@ impl<'a> Southbound<'a> {
             ports,
             deadline,
         })
+    }
+
+    /// Watches these of its chassis only.
+    pub(super) fn only(self, chassis: BTreeSet<String>) -> Self {
+        Self { chassis, ..self }
     }
 
     pub(super) fn plan(&self) -> &'a ZonePlan {
