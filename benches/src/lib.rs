@@ -7,6 +7,7 @@
 //! These run by name, as in `cargo bench -p ofm-benches --bench compare -- --rounds 3`:
 //!
 //! - `compare`: ofm in alternation with a script written by hand, and with ovn-fake-multinode.
+//! - `growth`: what a cluster takes as it grows, in time and memory, with a plot.
 //! - `engine`: a cluster of containers beside idle containers and a native cluster, with the ratio that is to be kept.
 //!
 //! This library has what they share. docs/benchmarks.md says what was measured.
@@ -15,7 +16,10 @@
 pub mod by_hand;
 pub mod cluster;
 pub mod cpu;
+pub mod fit;
+pub mod memory;
 pub mod ofm_cli;
+pub mod plot;
 pub mod processes;
 pub mod program;
 pub mod table;

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use ofm::name::ClusterName;
 
 use crate::cluster::{self, Kind};
-use crate::program::program;
+use crate::program::{Finished, TakeBack, program, run};
 
 /// The program, and the cluster that it makes.
 #[derive(Debug, Clone)]
@@ -64,5 +64,42 @@ impl Ofm {
             .args(["--runtime", "native", "--chassis", &chassis.to_string()])
             .args(kind.flags());
         command
+    }
+
+    /// Starts the cluster.
+    ///
+    /// # Errors
+    /// With what `ofm start` said.
+    pub async fn start(&self, kind: Kind, chassis: u32) -> anyhow::Result<(TakeBack, Finished)> {
+        let take_back = TakeBack::by(self.command("stop"));
+        let started = run(self.start_command(kind, chassis)).await?;
+        Ok((take_back, started.success("ofm start")?))
+    }
+
+    /// Ends the cluster.
+    ///
+    /// # Errors
+    /// With what `ofm stop` said.
+    pub async fn stop(&self, take_back: TakeBack) -> anyhow::Result<Finished> {
+        let stopped = run(self.command("stop")).await?.success("ofm stop")?;
+        take_back.done();
+        Ok(stopped)
+    }
+
+    /// Asks `ofm doctor` whether this machine can run a cluster of that size.
+    ///
+    /// # Errors
+    /// With what keeps it from that.
+    pub async fn doctor(&self, chassis: u32) -> anyhow::Result<()> {
+        let mut command = self.command("doctor");
+        command.args(["--chassis", &chassis.to_string()]);
+        let doctor = run(command).await?;
+        let failures = doctor
+            .output
+            .lines()
+            .filter(|line| line.starts_with("FAIL"));
+        let failures: Vec<_> = failures.collect();
+        ensure!(failures.is_empty(), "ofm doctor\n{}", failures.join("\n"));
+        doctor.success("ofm doctor").map(drop)
     }
 }

@@ -9,6 +9,7 @@ use ofm::Cluster;
 use ofm::name::ClusterName;
 
 use crate::cpu;
+use crate::memory::Memory;
 
 /// The processes of a cluster, by their numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +45,30 @@ impl Processes {
         });
         times.sum()
     }
+
+    /// Memory of ofm's own processes.
+    ///
+    /// # Errors
+    /// When one is gone.
+    pub fn own_memory(&self) -> anyhow::Result<Memory> {
+        memory(self.own.iter())
+    }
+
+    /// Memory of all processes.
+    ///
+    /// # Errors
+    /// When one is gone.
+    pub fn memory(&self) -> anyhow::Result<Memory> {
+        memory(self.own.iter().chain(&self.daemons))
+    }
+}
+
+fn memory<'a>(pids: impl Iterator<Item = &'a i32>) -> anyhow::Result<Memory> {
+    let mut sum = Memory::default();
+    for pid in pids {
+        sum += Memory::of(*pid).with_context(|| format!("process {pid} is gone"))?;
+    }
+    Ok(sum)
 }
 
 /// Names and parents of all processes.

@@ -55,6 +55,11 @@ pub fn known(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), figure)
 }
 
+/// Bytes in MB of a million bytes.
+pub fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
