@@ -12,6 +12,7 @@ mod matrix;
 mod profile;
 mod refusals;
 mod rows;
+mod seeding;
 mod seeds;
 mod traffic;
 mod underlays;
@@ -81,6 +82,12 @@ fn main() {
             MAIN,
             &["ovn-sbctl"],
             rows::written_once,
+        ),
+        (
+            "a_seeded_start_ends_with_the_same_cluster",
+            &[Runtime::Native],
+            &["ovs-ofctl"],
+            seeding::same_cluster,
         ),
         (
             "daemons_are_started_again",

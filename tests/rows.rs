@@ -19,7 +19,7 @@ struct Table {
 }
 
 /// Which columns matter.
-enum Columns {
+pub(crate) enum Columns {
     /// All but those that daemons fill.
     AllBut(&'static [&'static str]),
     Only(&'static [&'static str]),
@@ -262,7 +262,7 @@ fn label(table: &str, row: &Row) -> String {
 }
 
 /// A row as the tables above have it.
-fn written(row: &Row, which: &Columns, labels: &BTreeMap<String, String>) -> String {
+pub(crate) fn written(row: &Row, which: &Columns, labels: &BTreeMap<String, String>) -> String {
     let atom = |atom: &Atom| match atom.as_uuid() {
         Some(uuid) => {
             let uuid = uuid.to_string();

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
-use crate::plan::{NodePlan, Plan};
+use crate::plan::{NodePlan, Plan, Role};
 use files::Seeds;
 use model::Model;
 
@@ -24,11 +24,14 @@ use model::Model;
 const WORTH_A_MODEL: usize = 9;
 
 /// Splits the nodes of a start into those that go ahead, which are the servers and one chassis, and all others. Where there
-/// are few chassis, nobody goes ahead.
+/// are few chassis, or databases begin without what controllers write, nobody goes ahead.
 pub(crate) fn ahead(plan: &Plan, nodes: Vec<NodePlan>) -> (Vec<NodePlan>, Vec<NodePlan>) {
-    let mut own = nodes.iter().filter(|node| plan.is_own_chassis(node));
-    let first = own.next().map(|node| node.name.clone());
-    let first = first.filter(|_| own.count() + 1 >= WORTH_A_MODEL);
+    let own = nodes.iter().filter(|node| plan.is_own_chassis(node));
+    let own: Vec<&NodePlan> = own.collect();
+    // A gateway tells nothing that a chassis does not.
+    let first = own.iter().find(|node| node.role == Role::Chassis);
+    let first = first.filter(|_| plan.seed && own.len() >= WORTH_A_MODEL);
+    let first = first.map(|node| node.name.clone());
     nodes.into_iter().partition(|node| {
         let goes = node.role.is_server() || first.as_ref() == Some(&node.name);
         first.is_some() && goes

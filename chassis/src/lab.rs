@@ -124,6 +124,8 @@ pub struct Lab {
     pub uplink: Option<String>,
     /// How packets between chassis are encapsulated. Default: `geneve`.
     pub encap: Option<Encapsulation>,
+    /// Whether databases begin with what the daemons would write at their start. Default: true.
+    pub seed: Option<bool>,
     /// Whether each chassis keeps a copy of the whole southbound database. Default: false.
     pub monitor_all: Option<bool>,
     /// Milliseconds of silence after which a chassis probes its southbound database, 0 for never. Default: 180000.
@@ -262,6 +264,7 @@ impl Lab {
             mtu: self.mtu.or(other.mtu),
             uplink: self.uplink.or(other.uplink),
             encap: self.encap.or(other.encap),
+            seed: self.seed.or(other.seed),
             monitor_all: self.monitor_all.or(other.monitor_all),
             remote_probe_interval: self.remote_probe_interval.or(other.remote_probe_interval),
             openflow_probe_interval: self

@@ -68,6 +68,8 @@ pub struct Plan {
     pub tls: bool,
     /// Whether the southbound databases let a chassis change only what concerns itself.
     pub rbac: bool,
+    /// Whether databases begin with what the daemons would write at their start.
+    pub seed: bool,
     /// How `ovn-ic` reaches the databases of the interconnection, if there is one.
     pub interconnection: Option<InterconnectionPlan>,
     /// Subnet of the underlay.
@@ -345,6 +347,7 @@ impl Plan {
             database: spec.database,
             tls: spec.tls,
             rbac: spec.rbac,
+            seed: spec.seed,
             interconnection: None,
             underlay: spec.underlay.trunc(),
             mtu: spec.mtu,

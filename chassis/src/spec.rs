@@ -81,6 +81,9 @@ pub struct ClusterSpec {
     pub uplink: Option<String>,
     /// How packets between chassis are encapsulated. Default: [`Encapsulation::Geneve`].
     pub encapsulation: Encapsulation,
+    /// Whether databases begin with what the daemons would write at their start, and nodes know each other's hardware
+    /// addresses; without, a start leaves that to the daemons and takes longer. Default: yes.
+    pub seed: bool,
     /// Whether each chassis keeps a copy of the whole southbound database, `ovn-monitor-all` of ovn-controller(8).
     /// Default: no.
     pub monitor_all: bool,
@@ -157,6 +160,7 @@ impl Default for ClusterSpec {
             mtu: 1500,
             uplink: None,
             encapsulation: Encapsulation::default(),
+            seed: true,
             monitor_all: false,
             remote_probe_interval: 180_000,
             openflow_probe_interval: 60,

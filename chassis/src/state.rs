@@ -28,11 +28,42 @@ const CHANGE: &str = "change.lock";
 const AUTHORITY: &str = "authority.pem";
 
 /// Where clusters keep their folders unless told otherwise: `/run/ofm`, or below `$XDG_RUNTIME_DIR` for other users.
+///
+/// Where `/run` is on a disk, as in many containers and virtual machines, and there is room in memory, it is `/dev/shm/ofm`:
+/// a node has some forty files and sockets, and a disk's file system makes them ten times slower than tmpfs.
 pub fn default_root() -> PathBuf {
     match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(folder) if !rustix::process::geteuid().is_root() => Path::new(&folder).join("ofm"),
+        _ if in_memory(Path::new("/run")).is_none() && is_ours_in_memory() => SHM.into(),
         _ => PathBuf::from("/run/ofm"),
     }
+}
+
+/// The folder for clusters in memory.
+const SHM: &str = "/dev/shm/ofm";
+
+/// How many bytes the memory for the folders of clusters must hold, at least. Docker gives a container 64 MB.
+const ROOM: u64 = 1 << 30;
+
+/// Whether [`SHM`] is a folder in memory that only root changes. Everybody may make files beside it, so it is made here, and
+/// then looked at.
+fn is_ours_in_memory() -> bool {
+    let Some(room) = in_memory(Path::new("/dev/shm")) else {
+        return false;
+    };
+    let _there_already = rustix::fs::mkdir(SHM, rustix::fs::Mode::from_raw_mode(0o755));
+    let folder = std::fs::symlink_metadata(SHM);
+    let ours = folder.is_ok_and(|folder| folder.is_dir() && folder.uid() == 0);
+    ours && room >= ROOM
+}
+
+/// The size in bytes of the file system of a folder, if that is in memory.
+fn in_memory(folder: &Path) -> Option<u64> {
+    /// `TMPFS_MAGIC` of statfs(2).
+    const TMPFS: i64 = 0x0102_1994;
+    let file_system = rustix::fs::statfs(folder).ok()?;
+    let is_tmpfs = i64::try_from(file_system.f_type) == Ok(TMPFS);
+    is_tmpfs.then(|| file_system.f_blocks * u64::try_from(file_system.f_bsize).unwrap_or(0))
 }
 
 /// Lists the clusters that have a folder below `root` by name, and whether their keepers live.

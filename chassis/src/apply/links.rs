@@ -76,7 +76,9 @@ pub(crate) async fn create(
     })
     .await?;
     let servers = cluster.handles().values();
-    let servers: Vec<_> = servers.filter(|h| h.plan.role.is_server()).collect();
+    let servers: Vec<_> = servers
+        .filter(|handle| plan.seed && handle.plan.role.is_server())
+        .collect();
     for_all(servers.into_iter(), |server| introduce(server, handles)).await?;
     clock.end(Phase::Links, began);
     Ok(())
@@ -86,7 +88,7 @@ pub(crate) async fn create(
 /// the kernel would have forgotten when the switch took over the interface; and links that come later are as any other's.
 pub(crate) async fn settle(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
     let mut batch = Batch::new();
-    for server in plan.servers(handle.plan.zone) {
+    for server in plan.servers(handle.plan.zone).filter(|_| plan.seed) {
         acquaint(&mut batch, &handle.plan, server);
     }
     let namespaces = handle.node.namespaces();

@@ -55,7 +55,8 @@ impl Model {
     /// What a controller has written that has been running for a while and is like those of new nodes.
     pub(crate) async fn known(cluster: &Cluster, new: &[NodePlan]) -> Result<Option<Self>, Error> {
         let plan = cluster.plan();
-        let Some(first) = new.iter().find(|new| plan.is_own_chassis(new)) else {
+        let mut own = new.iter().filter(|new| plan.is_own_chassis(new));
+        let Some(first) = own.next().filter(|_| plan.seed) else {
             return Ok(None);
         };
         let new: BTreeSet<_> = new.iter().map(|node| &node.name).collect();
@@ -160,7 +161,6 @@ impl Model {
             }
         }
         Written {
-            other_config: translate_pairs(&self.written.other_config, &own),
             tunnels,
             ..self.written.clone()
         }
@@ -203,7 +203,7 @@ async fn other_config(
 /// What a controller has written into the database of its switch; of its tunnels those to one peer.
 async fn written(handle: &NodeHandle, peer: Option<&NodePlan>) -> Result<Written, Error> {
     let tables = [
-        MonitorTable::new("Open_vSwitch").columns(["other_config", "datapaths"]),
+        MonitorTable::new("Open_vSwitch").columns(["datapaths"]),
         MonitorTable::new("Datapath")
             .columns(["datapath_version", "external_ids"])
             .optional(),
@@ -220,7 +220,6 @@ async fn written(handle: &NodeHandle, peer: Option<&NodePlan>) -> Result<Written
     let rows = contents(handle, &handle.ovs().await?, "Open_vSwitch", &tables).await?;
     let mut written = Written::default();
     for (_, root) in rows.rows("Open_vSwitch") {
-        written.other_config = pairs(root, "other_config");
         for (kind, uuid) in pairs(root, "datapaths") {
             let row = uuid.as_uuid().and_then(|uuid| rows.row("Datapath", uuid));
             if let (Some(kind), Some(row)) = (kind.as_str(), row) {
@@ -295,47 +294,22 @@ fn translate(row: &Row, instead: &[(String, String)]) -> Row {
 }
 
 fn translate_datum(datum: &Datum, instead: &[(String, String)]) -> Datum {
-    match datum {
-        Datum::Atom(atom) => Datum::Atom(translate_atom(atom, instead)),
-        Datum::Set(set) => Datum::set(set.iter().map(|atom| translate_atom(atom, instead))),
-        Datum::Map(map) => Datum::map(translate_pairs(map, instead)),
-    }
-}
-
-fn translate_pairs(
-    pairs: &BTreeMap<Atom, Atom>,
-    instead: &[(String, String)],
-) -> BTreeMap<Atom, Atom> {
-    let translate = |atom| translate_atom(atom, instead);
-    let pairs = pairs.iter();
-    pairs
-        .map(|(key, value)| (translate(key), translate(value)))
-        .collect()
-}
-
-fn translate_atom(atom: &Atom, instead: &[(String, String)]) -> Atom {
-    match atom.as_str() {
+    let atom = |atom: &Atom| match atom.as_str() {
         Some(text) => translate_text(text, instead).into(),
         None => atom.clone(),
+    };
+    match datum {
+        Datum::Atom(one) => Datum::Atom(atom(one)),
+        Datum::Set(set) => Datum::set(set.iter().map(atom)),
+        Datum::Map(map) => Datum::map(map.iter().map(|(key, value)| (key.clone(), atom(value)))),
     }
 }
 
-/// Words are what stands between the delimiters of a tunnel's name (`ovn-chassis-id`), or at the end of a key that is about
-/// one chassis (`ovn-chassis-idx-NAME`).
+/// Words are what stands between the delimiters of a tunnel's name (`ovn-chassis-id`).
 fn translate_text(text: &str, instead: &[(String, String)]) -> String {
-    let word = |word: &str| -> String {
-        for (old, new) in instead {
-            if word == old {
-                return new.clone();
-            }
-            if let Some(start) = word.strip_suffix(old.as_str())
-                && start.starts_with("ovn-")
-                && start.ends_with('-')
-            {
-                return format!("{start}{new}");
-            }
-        }
-        word.to_owned()
+    let word = |word: &str| {
+        let new = instead.iter().find(|(old, _)| old == word);
+        new.map_or(word, |(_, new)| new).to_owned()
     };
     let words = text.split_inclusive(['@', '%']);
     words
@@ -364,10 +338,6 @@ mod tests {
             (
                 "ovn-chassis-12@10.0.0.12%10.0.0.1",
                 "ovn-gw-1@10.0.0.3%10.0.0.12",
-            ),
-            (
-                "ovn-chassis-idx-ovn-chassis-1",
-                "ovn-chassis-idx-ovn-chassis-12",
             ),
             ("10.0.0.123", "10.0.0.123"),
             ("flow", "flow"),

@@ -295,13 +295,14 @@ fn vm_changes(plan: &Plan, new: &[Topology]) -> (Vec<String>, Vec<VmSpec>) {
 
 /// Refuses what a running cluster cannot become.
 fn refuse_fixed(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), PlanErrors> {
-    let fixed: [(&str, bool); 22] = [
+    let fixed: [(&str, bool); 23] = [
         ("zones", old.zones == new.zones),
         ("relays", old.relays == new.relays),
         ("names of nodes", old.names == new.names),
         ("kind of databases", old.database == new.database),
         ("TLS", old.tls == new.tls),
         ("RBAC", old.rbac == new.rbac),
+        ("seed", old.seed == new.seed),
         (
             "interconnection",
             old.interconnection == new.interconnection,

@@ -51,6 +51,7 @@ impl Lab {
             mtu,
             uplink,
             encapsulation,
+            seed,
             monitor_all,
             remote_probe_interval,
             openflow_probe_interval,
@@ -85,6 +86,7 @@ impl Lab {
             mtu: unusual(mtu, usual.mtu),
             uplink,
             encap: unusual(encapsulation, usual.encapsulation),
+            seed: unusual(seed, usual.seed),
             monitor_all: unusual(monitor_all, usual.monitor_all),
             remote_probe_interval: unusual(remote_probe_interval, usual.remote_probe_interval),
             openflow_probe_interval: unusual(

@@ -137,6 +137,7 @@ impl Lab {
             mtu: self.mtu.unwrap_or(usual.mtu),
             uplink: self.uplink.clone(),
             encapsulation: self.encap.unwrap_or(usual.encapsulation),
+            seed: self.seed.unwrap_or(usual.seed),
             monitor_all: self.monitor_all.unwrap_or(usual.monitor_all),
             remote_probe_interval: self
                 .remote_probe_interval

@@ -157,7 +157,7 @@ pub fn sb_rows(plan: &Plan, zone: u32) -> Vec<TableRow> {
         .nodes
         .iter()
         .filter(|node| plan.is_own_chassis(node) && node.zone == zone);
-    for node in chassis {
+    for node in chassis.filter(|_| plan.seed) {
         rows.extend(chassis_rows(plan, node));
     }
     rows

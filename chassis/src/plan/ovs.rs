@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ovsdb_client::value::{Atom, Datum, Row};
+use ovsdb_client::value::{Datum, Row};
 use uuid::Uuid;
 
 use super::{NodePlan, Plan, Role};
@@ -12,10 +12,11 @@ use crate::topology::{TableRow, push};
 pub(crate) const TUNNELS: [&str; 2] = ["geneve", "vxlan"];
 
 /// What ovn-controller writes into the database of its switch, for it to begin with. By default nothing.
+///
+/// `other_config` is not among it: ovn-controller writes `vlan-limit` there, which ovs-vswitchd would then obey, while
+/// otherwise it does so only when it is started again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Written {
-    /// `Open_vSwitch.other_config`.
-    pub other_config: BTreeMap<Atom, Atom>,
     /// Columns of `Datapath`, by the type of the datapath.
     pub datapaths: BTreeMap<String, Row>,
     /// Columns of `QoS`, and the names of the ports that have it.
@@ -109,7 +110,6 @@ pub fn ovs_rows(plan: &Plan, node: &NodePlan, written: &Written) -> Vec<TableRow
         .set("bridges", bridges)
         .set("datapaths", datapaths)
         .set("external_ids", external_ids(plan, node))
-        .set("other_config", Datum::map(written.other_config.clone()))
         .set("next_cfg", 1);
     insert("Open_vSwitch", row);
     rows

@@ -1,6 +1,7 @@
 use ovsdb_client::Schema;
 use ovsdb_client::file::DatabaseFile;
 
+use super::ovs::Written;
 use super::*;
 use crate::spec::{DatapathChoice, NodeNames, Workload};
 use crate::topology::{Topology, VmSpec};
@@ -197,13 +198,15 @@ fn rows_fit_the_schemas() {
             ..ClusterSpec::default()
         };
         let plan = Plan::new(&spec, &facts()).unwrap();
-        for database in &plan.central().databases {
+        let central = plan.central();
+        for database in &central.databases {
             let Some(text) = schema(&database.schema.to_string_lossy()) else {
                 continue;
             };
             let schema = Schema::parse(&text).unwrap();
             let mut file = DatabaseFile::new(&schema);
-            for (table, uuid, row) in databases::rows(&plan, 2, database) {
+            for (table, uuid, row) in databases::rows(&plan, central, database, &Written::default())
+            {
                 file.insert_as(table, uuid, row);
             }
             file.to_bytes().unwrap();

@@ -206,6 +206,9 @@ struct ChassisArgs {
         value_parser = yes_or_no
     )]
     monitor_all: bool,
+    /// Leave to the daemons what databases otherwise begin with; slower, for comparison
+    #[arg(long)]
+    no_seed: bool,
     /// Milliseconds of silence after which a chassis probes its southbound database, 0 for never
     #[arg(long, value_name = "MS", default_value_t = 180_000)]
     remote_probe_interval: u32,
@@ -405,6 +408,7 @@ impl ChassisArgs {
             DatapathArg::Netdev => DatapathChoice::Netdev,
             DatapathArg::System => DatapathChoice::System,
         });
+        lab.seed = layer.no("no_seed");
         lab.monitor_all = layer.value("monitor_all", &self.monitor_all);
         lab.remote_probe_interval =
             layer.value("remote_probe_interval", &self.remote_probe_interval);

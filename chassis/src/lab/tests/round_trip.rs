@@ -250,11 +250,11 @@ prop_compose! {
         first_address in option::of(address()),
         (mtu, uplink) in (any::<u32>(), option::of(text())),
         encapsulation in choice(&[Encapsulation::Geneve, Encapsulation::Vxlan, Encapsulation::Both]),
-        (monitor_all, remote_probe_interval, openflow_probe_interval) in any::<(bool, u32, u32)>(),
+        (seed, monitor_all, remote_probe_interval, openflow_probe_interval) in any::<(bool, bool, u32, u32)>(),
     ) -> ClusterSpec {
         ClusterSpec {
             runtime, images, software, engine_socket, engine_timeout, datapath, underlay, first_address, mtu, uplink, encapsulation,
-            monitor_all, remote_probe_interval, openflow_probe_interval, ..spec
+            seed, monitor_all, remote_probe_interval, openflow_probe_interval, ..spec
         }
     }
 }

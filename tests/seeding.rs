@@ -1,0 +1,251 @@
+//! A start that writes beforehand what daemons would write ends with the same cluster as one that does not.
+
+use std::collections::BTreeMap;
+
+use libtest_mimic::Failed;
+use ofm::Cluster;
+use ofm_tests::Place;
+use ovsdb_client::value::{Datum, Row};
+use ovsdb_client::{Client, MonitorTable};
+
+use crate::block_on;
+use crate::rows::{Columns, written};
+
+/// So many that one goes ahead of the others.
+const CHASSIS: u32 = 10;
+
+/// What tables may differ in: times, and what each start counts, numbers or draws anew.
+const MAY_DIFFER: [(&str, &[&str]); 9] = [
+    (
+        "Bridge",
+        &[
+            "datapath_id",
+            "external_ids:ovn-startup-ts",
+            "external_ids:ovn-nb-cfg",
+            "external_ids:ovn-nb-cfg-ts",
+        ],
+    ),
+    ("Chassis", &["nb_cfg"]),
+    ("Chassis_Private", &["nb_cfg", "nb_cfg_timestamp"]),
+    ("Connection", &["status", "is_connected"]),
+    (
+        "Interface",
+        &[
+            "external_ids:ovn-installed-ts",
+            "ifindex",
+            "link_resets",
+            "mac_in_use",
+            "ofport",
+            "statistics",
+        ],
+    ),
+    (
+        "NB_Global",
+        &[
+            "hv_cfg",
+            "hv_cfg_timestamp",
+            "nb_cfg",
+            "nb_cfg_timestamp",
+            "options:mac_prefix",
+            "options:svc_monitor_mac",
+            "sb_cfg",
+            "sb_cfg_timestamp",
+        ],
+    ),
+    ("Open_vSwitch", &["cur_cfg", "next_cfg", "statistics"]),
+    ("Port", &["statistics"]),
+    (
+        "SB_Global",
+        &["nb_cfg", "options:mac_prefix", "options:svc_monitor_mac"],
+    ),
+];
+
+/// What traffic and ovn-ic, which works on its own, put there at their own time.
+const LEFT_OUT: [&str; 4] = ["MAC_Binding", "FDB", "IGMP_Group", "DNS"];
+
+/// All rows of a database, or all flows of a switch, by table.
+type Contents = BTreeMap<String, Vec<String>>;
+
+pub(crate) fn same_cluster(place: &Place) -> Result<(), Failed> {
+    let slow = block_on(cluster(place, false))??;
+    let fast = block_on(cluster(place, true))??;
+    assert!(
+        slow.keys().eq(fast.keys()),
+        "{:?} {:?}",
+        slow.keys(),
+        fast.keys()
+    );
+    let mut differences = Vec::new();
+    for (part, slow) in &slow {
+        let fast = &fast[part];
+        let missing = slow.iter().filter(|line| !fast.contains(line));
+        differences.extend(missing.map(|line| format!("{part}: only without seed: {line}")));
+        let added = fast.iter().filter(|line| !slow.contains(line));
+        differences.extend(added.map(|line| format!("{part}: only with seed: {line}")));
+        if slow.len() != fast.len() {
+            differences.push(format!(
+                "{part}: {} without seed, {} with",
+                slow.len(),
+                fast.len()
+            ));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    Ok(())
+}
+
+/// What the databases and the switches of a cluster hold once it is ready.
+async fn cluster(place: &Place, seed: bool) -> Result<Contents, Failed> {
+    let builder = place.builder().chassis(CHASSIS).gateways(2);
+    let cluster = builder.seed(seed).start().await?;
+    let mut contents = Contents::new();
+    let mut add = |part: &str, more: Contents| {
+        let more = more.into_iter();
+        contents.extend(more.map(|(table, lines)| (format!("{part} {table}"), lines)));
+    };
+    add(
+        "nb",
+        database(&cluster.nb().await?, "OVN_Northbound").await?,
+    );
+    add(
+        "sb",
+        database(&cluster.sb().await?, "OVN_Southbound").await?,
+    );
+    let nodes = cluster.plan().nodes.iter();
+    for node in nodes.filter(|node| node.role.is_chassis()) {
+        let name = node.name.as_str();
+        let client = cluster.node(name)?.ovs().await?;
+        add(name, database(&client, "Open_vSwitch").await?);
+        add(name, flows(&cluster, name, &client).await?);
+    }
+    let table = MonitorTable::new("NB_Global").columns(["options"]);
+    let monitor = cluster
+        .nb()
+        .await?
+        .monitor("OVN_Northbound", &[table])
+        .await?;
+    let rows = monitor.snapshot();
+    let mut rows = rows.rows("NB_Global").map(|(_, row)| row);
+    let drawn = rows.find_map(|row| row.map_get("options", "svc_monitor_mac").map(str::to_owned));
+    let drawn = drawn.ok_or("northd has drawn no address for its monitor")?;
+    for line in contents.values_mut().flatten() {
+        *line = line.replace(&drawn, "svc_monitor_mac");
+    }
+    for lines in contents.values_mut() {
+        lines.sort();
+    }
+    cluster.stop().await?;
+    Ok(contents)
+}
+
+async fn database(client: &Client, name: &str) -> Result<Contents, Failed> {
+    let schema = client.get_schema(name).await?;
+    let tables = schema.tables().map(|(table, _)| table);
+    let tables: Vec<_> = tables.filter(|table| !LEFT_OUT.contains(table)).collect();
+    let monitored: Vec<_> = tables
+        .iter()
+        .map(|table| MonitorTable::new(*table))
+        .collect();
+    let rows = client.monitor_as(&schema, &monitored).await?.snapshot();
+    let labels = tables.iter().flat_map(|table| {
+        let rows = rows.rows(table);
+        rows.map(move |(uuid, row)| (uuid.to_string(), format!("{table} {}", label(row))))
+    });
+    let labels = labels.collect();
+    let contents = tables.iter().map(|table| {
+        let may = MAY_DIFFER.iter().find(|(of, _)| of == table);
+        let may = Columns::AllBut(may.map_or(&[][..], |(_, columns)| columns));
+        let rows = rows.rows(table).map(|(_, row)| {
+            // Tunnels have numbers as names.
+            let row = match tunnel(row) {
+                Some(remote) => Row::clone(row).set("name", remote),
+                None => Row::clone(row),
+            };
+            let row = without_zones(row);
+            written(&row, &may, &labels)
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort();
+        ((*table).to_owned(), rows)
+    });
+    Ok(contents.collect())
+}
+
+/// A row without the numbers of connection tracking zones, which are kept under the UUIDs of datapaths.
+fn without_zones(mut row: Row) -> Row {
+    if let Some(ids) = row.get("external_ids").cloned() {
+        let ids = ids.map_iter().filter(|(key, _)| {
+            let key = key.as_str().unwrap_or_default();
+            !key.starts_with("ct-zone-")
+        });
+        let ids = ids.map(|(key, value)| (key.clone(), value.clone()));
+        row.insert("external_ids", Datum::map(ids.collect::<Vec<_>>()));
+    }
+    row
+}
+
+/// What a row is called where another one refers to it.
+fn label(row: &Row) -> String {
+    let names = [
+        "logical_port",
+        "name",
+        "target",
+        "type",
+        "cidr",
+        "external_ip",
+    ];
+    let named = names.iter().find_map(|column| row.str(column));
+    let named = tunnel(row)
+        .or(named)
+        .or(row.map_get("external_ids", "name"));
+    named.unwrap_or_default().to_owned()
+}
+
+/// Where a port or interface that is a tunnel leads.
+fn tunnel(row: &Row) -> Option<&str> {
+    let remote = row.map_get("options", "remote_ip");
+    remote.or(row.map_get("external_ids", "ovn-chassis-id"))
+}
+
+/// The flows of the integration bridge.
+async fn flows(cluster: &Cluster, node: &str, client: &Client) -> Result<Contents, Failed> {
+    let argv = ["ovs-ofctl", "--names", "--no-stats", "dump-flows", "br-int"];
+    let output = cluster.node(node)?.exec(argv).await?;
+    assert!(output.status.success(), "{}", output.error_text());
+    let table = MonitorTable::new("Interface").columns(["name", "options"]);
+    let rows = client.monitor("Open_vSwitch", &[table]).await?.snapshot();
+    let interfaces = rows.rows("Interface").map(|(_, row)| row);
+    let tunnels = interfaces.filter_map(|row| Some((row.str("name")?, tunnel(row)?)));
+    let tunnels: BTreeMap<_, _> = tunnels.collect();
+    let text = output.text();
+    let mut flows: Vec<_> = text.lines().map(|line| flow(line, &tunnels)).collect();
+    flows.sort();
+    Ok(Contents::from([("flows".to_owned(), flows)]))
+}
+
+/// A flow without what each start gives out anew: its cookie, which is a part of a row's UUID, names of tunnels, and numbers
+/// of connection tracking zones (which registers 11 to 13 hold) and of conjunctions.
+fn flow(line: &str, tunnels: &BTreeMap<&str, &str>) -> String {
+    let delimiters = [' ', ',', '=', ':', '(', ')', '"'];
+    let mut flow = String::new();
+    let mut before = "";
+    for word in line.split_inclusive(delimiters) {
+        let (name, delimiter) = word.split_at(word.trim_end_matches(delimiters).len());
+        let zone = ["11", "12", "13"].map(|register| format!("->NXM_NX_REG{register}[]"));
+        let is_new = ["cookie", "conj_id", "conjunction"].contains(&before);
+        match zone.iter().find(|zone| name.ends_with(*zone)) {
+            _ if is_new => {}
+            Some(zone) => flow.push_str(zone),
+            None => flow.push_str(tunnels.get(name).unwrap_or(&name)),
+        }
+        flow.push_str(delimiter);
+        before = name;
+    }
+    // To which member of a multicast group (0x8000 and more) a packet goes first is a matter of UUIDs and of the numbers of
+    // tunnels.
+    let mut steps: Vec<_> = flow.split(',').collect();
+    if flow.contains("reg15=0x8") {
+        steps.sort_unstable();
+    }
+    steps.join(",")
+}
