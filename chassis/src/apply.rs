@@ -43,7 +43,7 @@ pub(crate) fn ahead(plan: &Plan, nodes: Vec<NodePlan>) -> (Vec<NodePlan>, Vec<No
 pub(crate) async fn go_ahead(cluster: &Cluster, seeds: &Seeds) -> Result<Option<Model>, Error> {
     let handles: Vec<_> = cluster.handles().values().collect();
     let mut silent = Clock::deaf();
-    links::create(cluster, &handles, &mut silent).await?;
+    links::create(cluster, &handles, &silent).await?;
     files::write(cluster, &handles, seeds, None, &mut silent).await?;
     daemons::go_ahead(cluster, &handles).await
 }

@@ -1,7 +1,7 @@
 //! How a cluster is asked for and started.
 
 use futures::future::BoxFuture;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -317,16 +317,16 @@ fn bring_up<'a>(
                 .collect();
             cluster.write(record)?;
             clock.end(Phase::Nodes, began);
+            let began = clock.begin(Phase::Links, others.len());
             let handles: Vec<_> = others.values().collect();
-            apply::links::create(cluster, &handles, &mut clock).await?;
-            Ok(others)
+            apply::links::create(cluster, &handles, &clock).await?;
+            Ok((others, began))
         };
-        let (model, others) = futures::try_join!(model, others)?;
-        let names: BTreeSet<_> = others.keys().cloned().collect();
+        let (model, (others, began)) = futures::try_join!(model, others)?;
+        clock.end(Phase::Links, began);
+        let names: Vec<String> = others.keys().cloned().collect();
         cluster.nodes.extend(others);
-        let handles = cluster.nodes.iter();
-        let handles = handles.filter(|(name, _)| names.contains(*name));
-        let handles: Vec<_> = handles.map(|(_, handle)| handle).collect();
+        let handles: Vec<_> = names.iter().map(|name| &cluster.nodes[name]).collect();
         apply::files::write(cluster, &handles, seeds, model, &mut clock).await?;
         apply::daemons::start(cluster, &handles, &mut clock).await?;
         let leases = apply::ready::wait(cluster, &mut clock).await?;

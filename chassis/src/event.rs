@@ -13,7 +13,7 @@ pub enum Phase {
     Plan,
     /// The keeper, and PID 1 of every node.
     Nodes,
-    /// Bridges, veth pairs, addresses and VMs' namespaces.
+    /// Bridges, veth pairs, addresses and VMs' namespaces. Of many nodes some go ahead, and are ready by its end.
     Links,
     /// Database files.
     Files,

@@ -54,9 +54,8 @@ async fn move_in(cluster: &Cluster, uplink: &str) -> Result<(), Error> {
 pub(crate) async fn create(
     cluster: &Cluster,
     handles: &[&NodeHandle],
-    clock: &mut Clock,
+    clock: &Clock,
 ) -> Result<(), Error> {
-    let began = clock.begin(Phase::Links, handles.len());
     let mtu = cluster.plan().mtu;
     let mut batch = Batch::new();
     // Every veth pair in one batch, with its other end straight in its node.
@@ -79,9 +78,7 @@ pub(crate) async fn create(
     let servers: Vec<_> = servers
         .filter(|handle| plan.seed && handle.plan.role.is_server())
         .collect();
-    for_all(servers.into_iter(), |server| introduce(server, handles)).await?;
-    clock.end(Phase::Links, began);
-    Ok(())
+    for_all(servers.into_iter(), |server| introduce(server, handles)).await
 }
 
 /// What a node's network gets once its switch is there, and before it talks: the hardware addresses of the servers, which

@@ -91,7 +91,7 @@ impl Cluster {
             let handles = plans.iter().map(|plan| self.node(plan.name.as_str()));
             let handles = handles.collect::<Result<Vec<_>, _>>()?;
             let handles: Vec<&NodeHandle> = handles.iter().collect();
-            apply::links::create(self, &handles, &mut clock).await?;
+            apply::links::create(self, &handles, &clock).await?;
             apply::files::write(self, &handles, &Seeds::new(), model, &mut clock).await?;
             apply::daemons::start(self, &handles, &mut clock).await?;
             if !own.is_empty() {
