@@ -60,21 +60,22 @@ impl Model {
             return Ok(None);
         };
         let new: BTreeSet<_> = new.iter().map(|node| &node.name).collect();
+        let runs = |node: &NodePlan| {
+            !new.contains(&node.name) && cluster.handles().contains_key(node.name.as_str())
+        };
         let running = cluster.handles().values();
-        let mut running = running.filter(|handle| !new.contains(&handle.plan.name));
-        let alike = running
-            .find(|handle| plan.is_own_chassis(&handle.plan) && same_software(&handle.plan, first));
-        match alike {
-            Some(handle) => {
-                let is_there =
-                    |peer: &&NodePlan| cluster.handles().contains_key(peer.name.as_str());
-                let peer = peers(cluster, &handle.plan)
-                    .filter(|peer| !new.contains(&peer.name))
-                    .find(is_there);
-                Ok(Some(Self::of(cluster, handle, peer).await?))
+        let alike = running.filter(|handle| {
+            let own = runs(&handle.plan) && plan.is_own_chassis(&handle.plan);
+            own && same_software(&handle.plan, first)
+        });
+        for handle in alike {
+            let peer = peers(cluster, &handle.plan).find(|peer| runs(peer));
+            // One whose daemons do not run is no model.
+            if let Ok(model) = Self::of(cluster, handle, peer).await {
+                return Ok(Some(model));
             }
-            None => Ok(None),
         }
+        Ok(None)
     }
 
     /// What a controller has written by now.

@@ -144,9 +144,17 @@ pub(crate) async fn wait_for_newcomers(
         let new = plan.peers(&handle.plan);
         let new = new.filter(|peer| newcomers.iter().any(|new| new.name == peer.name));
         let new: BTreeSet<_> = new.map(|peer| peer.address.to_string()).collect();
-        match new.is_empty() {
-            true => Ok(()),
-            false => watched.wait_for_tunnels_to(handle, &new, deadline).await,
+        if new.is_empty() {
+            return Ok(());
+        }
+        match handle.ovs().await {
+            Ok(ovs) => {
+                watched
+                    .wait_for_tunnels_to(handle, ovs, &new, deadline)
+                    .await
+            }
+            // Where no database runs there will be no tunnels.
+            Err(_) => Ok(()),
         }
     });
     futures::try_join!(try_join_all(zones), try_join_all(switches))?;
@@ -182,7 +190,10 @@ pub(super) async fn wait_for_tunnel(
 ) -> Result<(), Error> {
     let peer = BTreeSet::from([peer.address.to_string()]);
     let watched = Switches::default();
-    watched.wait_for_tunnels_to(handle, &peer, deadline).await
+    let ovs = handle.ovs().await?;
+    watched
+        .wait_for_tunnels_to(handle, ovs, &peer, deadline)
+        .await
 }
 
 /// The gateways and chassis that are in the cluster's own databases.

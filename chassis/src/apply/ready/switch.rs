@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ovsdb_client::value::Datum;
-use ovsdb_client::{Condition, Monitor, MonitorTable, Schema, Snapshot, WaitError};
+use ovsdb_client::{Client, Condition, Monitor, MonitorTable, Schema, Snapshot, WaitError};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -47,7 +47,8 @@ impl Switches {
             complaint: "no tunnel to or installed port",
             wrong: |rows: &Snapshot| missing(&wanted, &present(rows)),
         };
-        self.until_right(handle, deadline, wanted).await
+        self.until_right(handle, handle.ovs().await?, deadline, wanted)
+            .await
     }
 
     /// Waits until a chassis has a tunnel to each of its peers, and none to a chassis that there is no more.
@@ -70,13 +71,15 @@ impl Switches {
                 wrong
             },
         };
-        self.until_right(handle, deadline, wanted).await
+        self.until_right(handle, handle.ovs().await?, deadline, wanted)
+            .await
     }
 
     /// Waits until a chassis has tunnels to some of its peers, looking at no others.
     pub(super) async fn wait_for_tunnels_to(
         &self,
         handle: &NodeHandle,
+        ovs: Client,
         peers: &BTreeSet<String>,
         deadline: Instant,
     ) -> Result<(), Error> {
@@ -85,7 +88,7 @@ impl Switches {
             complaint: "no tunnel to",
             wrong: |rows: &Snapshot| missing(peers, &tunnels(rows)),
         };
-        self.until_right(handle, deadline, wanted).await
+        self.until_right(handle, ovs, deadline, wanted).await
     }
 
     /// Waits until a chassis has no tunnels to addresses of chassis that there are no more.
@@ -100,13 +103,15 @@ impl Switches {
             complaint: "still a tunnel to",
             wrong: |rows: &Snapshot| tunnels(rows).into_iter().collect(),
         };
-        self.until_right(handle, deadline, wanted).await
+        self.until_right(handle, handle.ovs().await?, deadline, wanted)
+            .await
     }
 
     /// Waits until a look at the interfaces finds nothing wrong any more.
     async fn until_right<F: Fn(&Snapshot) -> Vec<String>>(
         &self,
         handle: &NodeHandle,
+        ovs: Client,
         deadline: Instant,
         wanted: Wanted<'_, F>,
     ) -> Result<(), Error> {
@@ -115,7 +120,7 @@ impl Switches {
         let interfaces = MonitorTable::new("Interface").columns(columns);
         let conditions = wanted.conditions.into_iter();
         let interfaces = conditions.fold(interfaces, MonitorTable::condition);
-        let monitor = self.monitor(handle, &[interfaces]).await?;
+        let monitor = self.monitor(handle, &ovs, &[interfaces]).await?;
         let right = |rows: &Snapshot| wrong(rows).is_empty().then_some(());
         let result = monitor.wait_until(deadline, right).await;
         result.map_err(|error| match error {
@@ -137,12 +142,12 @@ impl Switches {
     async fn monitor(
         &self,
         handle: &NodeHandle,
+        client: &Client,
         tables: &[MonitorTable],
     ) -> Result<Monitor, Error> {
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
             Error::in_node(&handle.plan.name, "watching its database", e)
         };
-        let client = handle.ovs().await?;
         let mut databases = handle.plan.databases.iter();
         let database = databases.find(|database| database.name == DATABASE);
         let schema = database.map(|database| {
