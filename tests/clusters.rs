@@ -6,6 +6,7 @@ mod changes;
 mod crash;
 mod engines;
 mod failover;
+mod guard;
 mod images;
 mod lab;
 mod matrix;
@@ -106,6 +107,12 @@ fn main() {
             &Runtime::ALL,
             &["strace"],
             traffic::executed,
+        ),
+        (
+            "a_start_costs_what_was_recorded",
+            &[Runtime::Native],
+            &["strace"],
+            guard::start,
         ),
         (
             "the_databases_hold_the_demo_row_by_row",
