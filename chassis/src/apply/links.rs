@@ -81,16 +81,16 @@ pub(crate) async fn create(
     for_all(servers.into_iter(), |server| introduce(server, handles)).await
 }
 
-/// What a node's network gets once its switch is there, and before it talks: the hardware addresses of the servers, which
-/// the kernel would have forgotten when the switch took over the interface; and links that come later are as any other's.
+/// Tells a node the hardware addresses of its servers before it talks to them. Its switch has to be there: the kernel would
+/// have forgotten them when the switch took over the interface.
 pub(crate) async fn settle(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
     let mut batch = Batch::new();
     for server in plan.servers(handle.plan.zone).filter(|_| plan.seed) {
         acquaint(&mut batch, &handle.plan, server);
     }
-    let namespaces = handle.node.namespaces();
-    let allowed = blocking(move || namespaces.run(|| link_local_addresses(true))).await?;
-    allowed.map_err(|e| Error::in_node(&handle.plan.name, "configuring its links", e))?;
+    if batch.is_empty() {
+        return Ok(());
+    }
     apply_in_node(handle, batch).await.map(drop)
 }
 
@@ -168,7 +168,6 @@ async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
             if has_ipv6 {
                 enable_ipv6()?;
             }
-            link_local_addresses(false)?;
             for link in &unloaded {
                 set_tx_checksum(link, false)?;
             }
@@ -213,13 +212,6 @@ async fn apply_in_node(handle: &NodeHandle, batch: Batch) -> Result<Netlink, Err
     let applied = netlink.apply(batch, DEADLINE).await;
     applied.map_err(|e| failed(e.into()))?;
     Ok(netlink)
-}
-
-/// Whether links that are made from now on in the calling thread's network namespace get IPv6 link-local addresses
-/// (`addr_gen_mode`, ip-sysctl). With these come multicasts that a userspace switch looks at one by one.
-fn link_local_addresses(allowed: bool) -> io::Result<()> {
-    let mode = if allowed { "0" } else { "1" };
-    std::fs::write("/proc/sys/net/ipv6/conf/default/addr_gen_mode", mode)
 }
 
 /// Lets all links of the calling thread's network namespace have IPv6 addresses. Docker forbids it in containers that it
