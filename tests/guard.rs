@@ -43,11 +43,11 @@ use Allowed::{Above, Exactly};
 const RECORDED: &[Recorded] = &[
     // Of other versions of the C library, of Rust and of the kernel there may be a few more or less. Threads that a pool has
     // or has not at hand make a few of these calls too.
-    row(PER_CHASSIS_CALLS, 379.0, Above(10.0)),
+    row(PER_CHASSIS_CALLS, 367.0, Above(10.0)),
     // For each process that is cloned, one for each signal that there is.
     row(PER_CHASSIS_SIGNALS, 365.0, Above(10.0)),
     // Threads of a pool: of the larger cluster it may have a few more than of the smaller one.
-    row(PER_CHASSIS_CLONES, 15.0, Above(1.0)),
+    row(PER_CHASSIS_CLONES, 14.0, Above(1.0)),
     row(PER_CHASSIS_NETLINK, 14.0, Exactly),
     row(PER_CHASSIS_REQUESTS, 2.0, Exactly),
     // A controller writes that it begins, and twice that it is up to date. It writes less often when it is late, and ovn-northd
