@@ -4,7 +4,7 @@
 //! `cargo bench -p ofm-benches --bench growth -- --chassis 10,50,100,200,500 --plot growth.svg`
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use ofm_benches::cluster::Kind;
@@ -69,8 +69,21 @@ fn main() -> anyhow::Result<()> {
     measure(grow(Options::parse()))
 }
 
+/// The path of a plot, below the root of the workspace if it is relative: cargo runs a bench in the folder of its package. Its
+/// folder is made, so that no measurement is lost.
+fn place_for(plot: &Path) -> anyhow::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let path = root.join(plot);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| anyhow::anyhow!("making {}: {error}", folder.display()))?;
+    }
+    Ok(path)
+}
+
 async fn grow(options: Options) -> anyhow::Result<()> {
     let ofm = Ofm::find(options.ofm)?;
+    let plot = options.plot.as_deref().map(place_for).transpose()?;
     let kind = match options.cluster {
         Cluster::Plain => Kind::Plain,
         Cluster::Default => Kind::Default,
@@ -97,7 +110,7 @@ async fn grow(options: Options) -> anyhow::Result<()> {
     if !samples.is_empty() {
         println!("\n{}\n\n{}", sizes(&samples), growth(&samples));
     }
-    if let Some(path) = &options.plot {
+    if let Some(path) = &plot {
         plot::write(path, &charts(&samples))
             .map_err(|error| anyhow::anyhow!("writing {}: {error}", path.display()))?;
     }

@@ -60,9 +60,9 @@ fn is_ours_in_memory() -> bool {
 /// The size in bytes of the file system of a folder, if that is in memory.
 fn in_memory(folder: &Path) -> Option<u64> {
     /// `TMPFS_MAGIC` of statfs(2).
-    const TMPFS: i64 = 0x0102_1994;
+    const TMPFS: rustix::fs::FsWord = 0x0102_1994;
     let file_system = rustix::fs::statfs(folder).ok()?;
-    let is_tmpfs = i64::try_from(file_system.f_type) == Ok(TMPFS);
+    let is_tmpfs = file_system.f_type == TMPFS;
     is_tmpfs.then(|| file_system.f_blocks * u64::try_from(file_system.f_bsize).unwrap_or(0))
 }
 
