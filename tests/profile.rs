@@ -42,6 +42,8 @@ fn names(events: &[Value]) -> Vec<&str> {
 /// The timeline of the default cluster has each node with its steps and daemons, the phases in order, and every wait; and
 /// nothing in it took longer than the program.
 pub(crate) fn traced(place: &Place) -> Result<(), Failed> {
+    // An engine would say later that the names are taken.
+    let plan: Value = serde_json::from_str(&place.run(&["plan", "--json"])?)?;
     let file = place.root().join("start.json");
     let path = file.to_string_lossy();
     let began = Instant::now();
@@ -70,7 +72,6 @@ pub(crate) fn traced(place: &Place) -> Result<(), Failed> {
     ];
     assert_eq!(names(&waits), expected);
 
-    let plan: Value = serde_json::from_str(&place.run(&["plan", "--json"])?)?;
     let nodes = plan["nodes"].as_array().ok_or("a plan has nodes")?;
     for node in nodes {
         let name = node["name"].as_str().ok_or("a node has a name")?;

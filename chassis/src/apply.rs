@@ -91,3 +91,44 @@ async fn for_each_at_once<T, R, F: Future<Output = Result<R, Error>>>(
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::facts;
+    use crate::spec::ClusterSpec;
+
+    fn names_ahead(spec: &ClusterSpec) -> Vec<String> {
+        let plan = Plan::new(spec, &facts()).unwrap();
+        let nodes = plan.nodes.clone();
+        let (ahead, others) = ahead(&plan, nodes);
+        assert_eq!(ahead.len() + others.len(), plan.nodes.len());
+        ahead.iter().map(|node| node.name.to_string()).collect()
+    }
+
+    #[test]
+    fn of_many_the_servers_and_one_chassis_go_ahead() {
+        let many = ClusterSpec {
+            chassis: Some(20),
+            gateways: Some(2),
+            relays: 1,
+            ..ClusterSpec::default()
+        };
+        let expected = [
+            "ovn-central-az1",
+            "ovn-central-az1-relay-1",
+            "ovn-chassis-1",
+        ];
+        assert_eq!(names_ahead(&many), expected);
+        let few = ClusterSpec {
+            chassis: Some(3),
+            ..many.clone()
+        };
+        assert!(names_ahead(&few).is_empty());
+        let unseeded = ClusterSpec {
+            seed: false,
+            ..many
+        };
+        assert!(names_ahead(&unseeded).is_empty());
+    }
+}

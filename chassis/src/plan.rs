@@ -489,4 +489,4 @@ fn vm_outer_name(vm: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,7 +6,7 @@ use super::*;
 use crate::spec::{DatapathChoice, NodeNames, Workload};
 use crate::topology::{Topology, VmSpec};
 
-pub(super) fn facts() -> HostFacts {
+pub(crate) fn facts() -> HostFacts {
     HostFacts {
         software: [Role::Central, Role::Gateway, Role::Relay, Role::Chassis]
             .map(|role| (role, software()))
