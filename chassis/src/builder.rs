@@ -1,11 +1,11 @@
 //! How a cluster is asked for and started.
 
-use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use ofm_netns::Keeper;
 
 use crate::apply::files::Seeds;

@@ -4,9 +4,10 @@ mod checks;
 mod limits;
 pub(crate) mod mounts;
 
-use futures::future::BoxFuture;
 use std::collections::BTreeSet;
 use std::path::Path;
+
+use futures::future::BoxFuture;
 
 use crate::error::Error;
 use crate::plan::HostFacts;

@@ -1,8 +1,8 @@
 //! Chassis that come and go.
 
-use futures::future::BoxFuture;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use ovsdb_client::{Condition, Transaction};
 
 use super::{Change, position};

@@ -95,6 +95,7 @@ impl Switches {
     pub(super) async fn wait_for_no_tunnels_to(
         &self,
         handle: &NodeHandle,
+        ovs: Client,
         gone: &BTreeSet<String>,
         deadline: Instant,
     ) -> Result<(), Error> {
@@ -103,8 +104,7 @@ impl Switches {
             complaint: "still a tunnel to",
             wrong: |rows: &Snapshot| tunnels(rows).into_iter().collect(),
         };
-        self.until_right(handle, handle.ovs().await?, deadline, wanted)
-            .await
+        self.until_right(handle, ovs, deadline, wanted).await
     }
 
     /// Waits until a look at the interfaces finds nothing wrong any more.
