@@ -354,3 +354,24 @@ pub(crate) fn joined(place: &Place) -> Result<(), Failed> {
     wait_until_gone(place, GRACE)?;
     Ok(())
 }
+
+/// Chassis come and go although the database of another one's switch is dead, which then has no tunnel to them.
+pub(crate) fn beside_a_dead_one(place: &Place) -> Result<(), Failed> {
+    block_on(async {
+        let builder = place.builder().no_fake_vms().chassis(3);
+        let mut cluster = builder.start().await?;
+        let dead = cluster.node("ovn-chassis-1")?;
+        let killed = dead.exec(["killall", "-KILL", "ovsdb-server"]).await?;
+        assert!(killed.status.success(), "{}", killed.error_text());
+        let name = "guest-1".parse()?;
+        cluster.add_chassis(ChassisSpec::new(name)).await?;
+        // To the gateway and all chassis, for those have rows.
+        assert_eq!(tunnels(&cluster, "guest-").await?, [4]);
+        cluster.stop_chassis("guest-1").await?;
+        assert_eq!(rows_of(&cluster, "guest-1").await?, 0);
+        cluster.stop().await?;
+        Ok::<_, Failed>(())
+    })??;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}

@@ -61,6 +61,12 @@ fn main() {
             changes::undisturbed,
         ),
         (
+            "chassis_come_and_go_beside_a_dead_database",
+            &[Runtime::Native],
+            &["killall"],
+            changes::beside_a_dead_one,
+        ),
+        (
             "commands_change_a_running_cluster",
             MAIN,
             &["ovs-vsctl"],

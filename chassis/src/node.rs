@@ -2,14 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ofm_netns::{Command, Node, Output};
-use ovsdb_client::Client;
 use ovsdb_client::unixctl::{Unixctl, find_socket};
+use ovsdb_client::{Client, ConnectError};
 
 use crate::error::Error;
 use crate::ping;
@@ -74,6 +75,24 @@ impl NodeHandle {
     /// When there is none, as on a central, or it does not answer.
     pub async fn ovs(&self) -> Result<Client, Error> {
         self.connect("openvswitch/db.sock").await
+    }
+
+    /// A client of its own OVS database, unless nobody serves that.
+    pub(crate) async fn ovs_if_served(&self) -> Result<Option<Client>, Error> {
+        let socket = "openvswitch/db.sock";
+        match Client::connect_unix(self.plan.dir.join("run").join(socket)).await {
+            Ok(client) => Ok(Some(client)),
+            Err(ConnectError::Refused { source, .. })
+                if [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound]
+                    .contains(&source.kind()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => {
+                let action = format!("connecting to {socket}");
+                Err(Error::in_node(&self.plan.name, action, error))
+            }
+        }
     }
 
     /// The control socket of one of its daemons, on which it takes what `ovs-appctl` sends.

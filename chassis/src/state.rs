@@ -34,9 +34,14 @@ const AUTHORITY: &str = "authority.pem";
 pub fn default_root() -> PathBuf {
     match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(folder) if !rustix::process::geteuid().is_root() => Path::new(&folder).join("ofm"),
-        _ if in_memory(Path::new("/run")).is_none() && is_ours_in_memory() => SHM.into(),
+        _ if is_shm_better() => SHM.into(),
         _ => PathBuf::from("/run/ofm"),
     }
+}
+
+fn is_shm_better() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    root && in_memory(Path::new("/run")).is_none() && is_ours_in_memory()
 }
 
 /// The folder for clusters in memory.

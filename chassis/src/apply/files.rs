@@ -135,9 +135,9 @@ async fn make(
 ) -> Result<Vec<NewFile>, Error> {
     let mut files = certificates(cluster, handle)?;
     for database in &handle.plan.databases {
-        let Some(schema) = schemas.get(&handle.plan.schema_place(database)) else {
-            continue;
-        };
+        let schema = schemas.get(&handle.plan.schema_place(database));
+        let schema =
+            schema.ok_or_else(|| failed(handle, database, "its schema is not known".into()))?;
         let source = database
             .source
             .as_ref()

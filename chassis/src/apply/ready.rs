@@ -147,14 +147,14 @@ pub(crate) async fn wait_for_newcomers(
         if new.is_empty() {
             return Ok(());
         }
-        match handle.ovs().await {
-            Ok(ovs) => {
+        match handle.ovs_if_served().await? {
+            Some(ovs) => {
                 watched
                     .wait_for_tunnels_to(handle, ovs, &new, deadline)
                     .await
             }
-            // Where no database runs there will be no tunnels.
-            Err(_) => Ok(()),
+            // No controller could make one.
+            None => Ok(()),
         }
     });
     futures::try_join!(try_join_all(zones), try_join_all(switches))?;
@@ -167,14 +167,14 @@ pub(crate) async fn wait_without(cluster: &Cluster, left: &NodePlan) -> Result<(
     let gone = BTreeSet::from([left.address.to_string()]);
     let watched = Switches::default();
     let others = own_chassis(cluster).filter(|handle| handle.plan.name != left.name);
-    let others = others.map(async |handle| match handle.ovs().await {
-        Ok(ovs) => {
+    let others = others.map(async |handle| match handle.ovs_if_served().await? {
+        Some(ovs) => {
             watched
                 .wait_for_no_tunnels_to(handle, ovs, &gone, deadline)
                 .await
         }
-        // Where no database runs there are no tunnels.
-        Err(_) => Ok(()),
+        // No controller could remove one.
+        None => Ok(()),
     });
     try_join_all(others).await?;
     Ok(())
