@@ -15,6 +15,7 @@ mod refusals;
 mod rows;
 mod seeding;
 mod seeds;
+mod shim;
 mod traffic;
 mod underlays;
 mod versions;
@@ -107,6 +108,31 @@ fn main() {
             &Runtime::ALL,
             &[],
             traffic::exec,
+        ),
+        (
+            "a_shim_runs_programs_as_an_engine_does",
+            &Runtime::ALL,
+            &[],
+            shim::exec,
+        ),
+        (
+            "a_hundred_megabytes_pass_through_a_shim",
+            &[Runtime::Native],
+            &[],
+            shim::stdin,
+        ),
+        ("a_shim_copies_trees_as_they_are", MAIN, &[], shim::cp),
+        (
+            "a_shim_shows_nodes_as_containers",
+            MAIN,
+            &["ip", "ps"],
+            shim::looked_at,
+        ),
+        (
+            "nodes_are_switched_off_and_on",
+            MAIN,
+            &["ping", "ovs-vsctl", "ovn-sbctl"],
+            shim::switched_off_and_on,
         ),
         (
             "only_daemons_are_executed",

@@ -5,6 +5,7 @@
 
 mod chassis;
 mod daemon;
+mod node;
 mod remote;
 mod target;
 mod vms;

@@ -125,10 +125,15 @@ impl Cluster {
     /// A node that runs.
     ///
     /// # Errors
-    /// [`Error::UnknownNode`].
+    /// [`Error::UnknownNode`]; [`Error::NodeStopped`] when it has ended.
     pub fn node(&self, name: &str) -> Result<NodeHandle, Error> {
-        let node = self.nodes.get(name).cloned();
-        node.ok_or_else(|| self.unknown_node(name))
+        match self.nodes.get(name) {
+            Some(node) => Ok(node.clone()),
+            None if self.plan.node_named(name).is_some() => Err(Error::NodeStopped {
+                name: name.to_owned(),
+            }),
+            None => Err(self.unknown_node(name)),
+        }
     }
 
     pub(crate) fn unknown_node(&self, name: &str) -> Error {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::copy::CopyError;
 use crate::event::Phase;
 use crate::image::BuildError;
 use crate::plan::{PlanErrors, PlanProblem};
@@ -57,6 +58,12 @@ pub enum Error {
         /// The names it has.
         known: Vec<String>,
     },
+    /// The node has ended.
+    #[error("node {name} does not run")]
+    NodeStopped {
+        /// The node.
+        name: String,
+    },
     /// The cluster has no VM of that name.
     #[error("cluster {cluster} has no VM {name}")]
     UnknownVm {
@@ -77,6 +84,9 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// Something was not copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
     /// A container engine did not do what it was asked for.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -174,6 +184,9 @@ impl Error {
                 "choose another name with --cluster, or stop it with: ofm --cluster {name} stop"
             )),
             Error::NotRunning { .. } => Some("`ofm ls` shows the clusters there are".into()),
+            Error::NodeStopped { .. } => {
+                Some("`ofm start-node` makes gateways, chassis and relays anew".into())
+            }
             Error::UnknownNode { known, .. } | Error::UnknownVm { known, .. } => {
                 Some(format!("there are {}", known.join(", ")))
             }

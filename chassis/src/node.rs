@@ -149,12 +149,9 @@ impl NodeHandle {
     /// The end of a daemon's log, to be put behind an error; empty when there is none.
     pub(crate) fn log_tail(&self, daemon: &str) -> String {
         let daemon = self.plan.daemons.iter().find(|d| d.name == daemon);
-        let mut args = daemon.iter().flat_map(|d| &d.args);
-        let Some(log) = args.find_map(|arg| arg.strip_prefix("--log-file=/var/log/")) else {
+        let Some(path) = daemon.and_then(|daemon| self.plan.log_of(daemon)) else {
             return String::new();
         };
-        // The node's /var/log is a folder of the host's.
-        let path = self.plan.dir.join("log").join(log);
         let Ok(text) = std::fs::read_to_string(path) else {
             return String::new();
         };

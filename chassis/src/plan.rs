@@ -268,6 +268,13 @@ pub struct DaemonPlan {
 pub(crate) type SchemaPlace = (Option<PathBuf>, PathBuf);
 
 impl NodePlan {
+    /// Where a daemon of it logs, as a path of the host: the node's `/var/log` is a folder there.
+    pub fn log_of(&self, daemon: &DaemonPlan) -> Option<PathBuf> {
+        let mut args = daemon.args.iter();
+        let log = args.find_map(|arg| arg.strip_prefix("--log-file=/var/log/"))?;
+        Some(self.dir.join("log").join(log))
+    }
+
     /// Where the schema of one of its databases is.
     pub(crate) fn schema_place(&self, database: &DatabasePlan) -> SchemaPlace {
         let image = self.container.as_ref().map(|c| PathBuf::from(&c.image));

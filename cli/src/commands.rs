@@ -5,13 +5,15 @@ mod build;
 mod change;
 mod doctor;
 mod environment;
-mod exec;
+pub(crate) mod exec;
 mod export;
 mod gc;
 mod ls;
+pub(crate) mod node;
 mod plan;
 mod schema;
 mod selection;
+pub(crate) mod shim;
 mod software;
 mod start;
 mod status;
@@ -42,7 +44,7 @@ pub(crate) struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
-struct Global {
+pub(crate) struct Global {
     /// Name of the cluster
     #[arg(
         long,
@@ -64,13 +66,13 @@ struct Global {
 }
 
 impl Global {
-    fn state_root(&self) -> PathBuf {
+    pub(crate) fn state_root(&self) -> PathBuf {
         self.state_root
             .clone()
             .unwrap_or_else(ofm::state::default_root)
     }
 
-    fn open(&self) -> Result<Cluster, ofm::Error> {
+    pub(crate) fn open(&self) -> Result<Cluster, ofm::Error> {
         Cluster::open(&self.state_root(), &self.cluster)
     }
 }
@@ -91,10 +93,13 @@ enum Command {
     StartChassis(start::StartChassis),
     SetOvnRemote(change::SetOvnRemote),
     SetChassisOvnRemote(change::SetChassisOvnRemote),
+    StopNode(node::StopNode),
+    StartNode(node::StartNode),
     RunCommand(change::RunCommand),
     Restart(change::Restart),
     Gc(gc::Gc),
     Build(build::BuildArgs),
+    Shim(shim::Shim),
     Doctor(doctor::Doctor),
 }
 
@@ -116,9 +121,12 @@ impl Cli {
             Command::StartChassis(start) => start.run(global).await,
             Command::SetOvnRemote(set) => set.run(global).await,
             Command::SetChassisOvnRemote(set) => set.run(global).await,
+            Command::StopNode(stop) => stop.run(global).await,
+            Command::StartNode(start) => start.run(global).await,
             Command::RunCommand(run) => run.run(global).await,
             Command::Restart(restart) => restart.run(global).await,
             Command::Build(build) => build.run(global).await,
+            Command::Shim(shim) => shim.run(),
             Command::Gc(gc) => gc.run(global).await,
             Command::Doctor(doctor) => doctor.run(global).await,
         }
@@ -143,7 +151,7 @@ mod tests {
         let Command::Exec(exec) = cli.command else {
             panic!("{cli:?} is no exec");
         };
-        assert!(exec.interactive && exec.tty);
+        assert!(exec.manner.interactive && exec.manner.tty);
         assert_eq!(exec.command, ["ls", "-t"]);
     }
 

@@ -7,6 +7,7 @@
 
 mod commands;
 mod output;
+mod shim;
 
 use std::process::ExitCode;
 
@@ -14,18 +15,22 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::commands::Cli;
+use crate::shim::Engine;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("OFM_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
 
-    match run(cli) {
+    let program = std::env::args_os().next().unwrap_or_default();
+    if let Some(engine) = Engine::called_as(&program) {
+        return shim::main(engine);
+    }
+    match run(Cli::parse()) {
         Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::print_error(&error);
             ExitCode::FAILURE
@@ -41,9 +46,4 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // Nothing that is still writing to a stopped terminal may hold up the end.
     runtime.shutdown_background();
     result
-}
-
-/// Whether whoever read our standard output has seen enough.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<output::Closed>().is_some()
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// Standard output was closed by its reader.
 #[derive(Debug)]
-pub(crate) struct Closed;
+struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,6 +19,11 @@ impl fmt::Display for Closed {
 }
 
 impl std::error::Error for Closed {}
+
+/// Whether an error only says that whoever read our standard output has seen enough.
+pub(crate) fn is_closed(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Closed>().is_some()
+}
 
 /// Writes text and a newline to standard output.
 pub(crate) fn print(text: impl fmt::Display) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! What can fail, one type per operation.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -97,6 +98,14 @@ pub enum SpawnError {
         /// The program as it was named.
         program: String,
         /// The kernel's refusal; `NotFound` when there is no such program in the node.
+        source: io::Error,
+    },
+    /// The folder it was to start in cannot be entered.
+    #[error("entering {} failed", folder.display())]
+    Folder {
+        /// The folder of the node.
+        folder: PathBuf,
+        /// The kernel's refusal.
         source: io::Error,
     },
     /// Its end could not be awaited or its output not be read.

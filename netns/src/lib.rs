@@ -25,6 +25,7 @@
 mod clone;
 mod confinement;
 mod cpu;
+mod credentials;
 mod error;
 mod ioctl;
 mod keeper;
@@ -38,6 +39,7 @@ mod step;
 
 pub use confinement::capabilities;
 pub use cpu::{CpuTime, processes_in};
+pub use credentials::Credentials;
 pub use error::{EnterError, KeeperError, NodeError, SpawnError};
 pub use ioctl::{create_tap, set_tx_checksum};
 pub use keeper::Keeper;

@@ -84,6 +84,22 @@ impl Process {
         self.id.pid
     }
 
+    /// For how long it has been running.
+    ///
+    /// # Errors
+    /// When /proc is not mounted.
+    pub fn age(&self) -> io::Result<Duration> {
+        let uptime = std::fs::read_to_string("/proc/uptime")?;
+        let seconds = uptime
+            .split(' ')
+            .next()
+            .and_then(|text| text.parse::<f64>().ok());
+        let uptime = seconds.ok_or(io::ErrorKind::InvalidData)?;
+        // USER_HZ is 100 on every architecture that is in use.
+        let started = Duration::from_millis(10 * self.id.start_time);
+        Ok(Duration::from_secs_f64(uptime).saturating_sub(started))
+    }
+
     /// Whether it still runs.
     pub fn is_alive(&self) -> bool {
         let mut fds = [PollFd::new(&*self.pidfd, PollFlags::IN)];

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use crate::confinement::Confinement;
 use crate::cpu::{CpuTime, wait_for_child};
+use crate::credentials::Credentials;
 use crate::error::SpawnError;
 use crate::namespaces::{Namespaces, on_fresh_thread};
 use crate::process::{Process, wait_for_end};
@@ -27,6 +30,8 @@ pub enum Stdio {
     Capture,
     /// The caller's own.
     Inherit,
+    /// Nothing in, and what comes out is lost.
+    Null,
 }
 
 /// A program to be run in a node, with an environment that has nothing of the caller's but `TERM`.
@@ -41,6 +46,11 @@ pub struct Command {
     output: Option<Arc<File>>,
     /// The process whose cgroups and capabilities it gets; without one it has the caller's.
     confined_like: Option<Process>,
+    /// Where it starts, if not in the node's root folder.
+    folder: Option<PathBuf>,
+    credentials: Option<Credentials>,
+    /// Whether it is in a session of its own.
+    own_session: bool,
 }
 
 impl Command {
@@ -53,6 +63,9 @@ impl Command {
             stdio: Stdio::Capture,
             output: None,
             confined_like: None,
+            folder: None,
+            credentials: None,
+            own_session: false,
         }
     }
 
@@ -99,6 +112,27 @@ impl Command {
     #[must_use]
     pub fn output_to(mut self, file: File) -> Self {
         self.output = Some(Arc::new(file));
+        self
+    }
+
+    /// Starts it in a folder of the node, instead of `/`.
+    #[must_use]
+    pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Runs it as that user instead of the caller's.
+    #[must_use]
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Gives it a session of its own, so that what is typed at the caller's terminal is no concern of it.
+    #[must_use]
+    pub fn own_session(mut self) -> Self {
+        self.own_session = true;
         self
     }
 
@@ -164,6 +198,9 @@ impl Command {
                 .stdin(std::process::Stdio::null())
                 .stdout(file.try_clone().map_err(failed)?)
                 .stderr(file.try_clone().map_err(failed)?);
+        } else if self.stdio == Stdio::Null {
+            let null = std::process::Stdio::null;
+            command.stdin(null()).stdout(null()).stderr(null());
         } else if self.stdio == Stdio::Capture {
             let (out, err) = (
                 memory_file().map_err(failed)?,
@@ -179,11 +216,29 @@ impl Command {
             let confinement = Confinement::of(process).map_err(failed)?;
             confinement.apply(&mut command);
         }
-        // A child takes its namespaces from the thread that starts it.
-        let namespaces = &self.namespaces;
-        let child = on_fresh_thread(|| namespaces.enter().map(|()| command.spawn()))
-            .map_err(failed)??
-            .map_err(failed)?;
+        if self.own_session && pty.is_none() {
+            // SAFETY: setsid(2) is async-signal-safe; the closure allocates nothing.
+            unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
+        }
+        // Last, because it takes privileges away.
+        if let Some(credentials) = self.credentials {
+            credentials.apply(&mut command);
+        }
+        // A child takes its namespaces, and where it starts, from the thread that starts it.
+        let (namespaces, folder) = (&self.namespaces, &self.folder);
+        let enter = || {
+            namespaces.enter()?;
+            if let Some(folder) = folder {
+                let refused = |source| SpawnError::Folder {
+                    folder: folder.clone(),
+                    source,
+                };
+                // It changes that of this thread only: `enter` has seen to that.
+                rustix::process::chdir(folder).map_err(|e| refused(e.into()))?;
+            }
+            command.spawn().map_err(failed)
+        };
+        let child = on_fresh_thread(enter).map_err(failed)??;
         let pid = child.id() as i32;
         // The number cannot pass to another process before we have waited for this one.
         let pidfd = Pid::from_raw(pid)

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use ofm_netns::EnterError;
+use rustix::io::Errno;
 
 /// Why a netlink socket was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +76,17 @@ pub enum BatchError {
         /// The reason.
         source: io::Error,
     },
+}
+
+impl BatchError {
+    /// Whether every refusal says that the link is not there, as when it was to be removed and went by itself.
+    pub fn is_absent(&self) -> bool {
+        let Self::Refused { first, others } = self else {
+            return false;
+        };
+        let mut all = std::iter::once(&**first).chain(others);
+        all.all(|refused| Errno::from_io_error(&refused.source) == Some(Errno::NODEV))
+    }
 }
 
 fn explained(text: Option<&str>) -> String {

@@ -81,6 +81,23 @@ pub(crate) async fn create(
     for_all(servers.into_iter(), |server| introduce(server, handles)).await
 }
 
+/// Removes the links of a node that has ended. The kernel would do so by itself, but when it gets round to it.
+pub(crate) async fn cut(cluster: &Cluster, node: &NodePlan) -> Result<(), Error> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::in_node(&node.name, "removing its links", e)
+    };
+    let netlink = Netlink::open(&cluster.keeper().underlay()).map_err(|e| failed(e.into()))?;
+    for link in &node.links {
+        let mut batch = Batch::new();
+        batch.remove(&link.outer_name);
+        match netlink.apply(batch, DEADLINE).await {
+            Err(error) if !error.is_absent() => return Err(failed(error.into())),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Tells a node the hardware addresses of its servers before it talks to them. Its switch has to be there: the kernel would
 /// have forgotten them when the switch took over the interface.
 pub(crate) async fn settle(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {

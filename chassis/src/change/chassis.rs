@@ -83,11 +83,13 @@ impl Cluster {
                 for plan in &own {
                     self.announce(plan, model.as_ref()).await?;
                 }
-                Ok(model)
+                Ok::<_, Error>(model)
             };
             let made = apply::nodes::create(self, plans, &clock);
-            let (model, made) = futures::try_join!(announced, made)?;
-            self.nodes.extend(made);
+            let (model, made) = futures::join!(announced, made);
+            // First of all, so that they are found by whoever takes them back.
+            self.nodes.extend(made?);
+            let model = model?;
             let handles = plans.iter().map(|plan| self.node(plan.name.as_str()));
             let handles = handles.collect::<Result<Vec<_>, _>>()?;
             let handles: Vec<&NodeHandle> = handles.iter().collect();
@@ -161,6 +163,14 @@ impl Cluster {
 }
 
 impl Cluster {
+    /// Takes a chassis out of the southbound database of its zone, if it is there.
+    pub(super) async fn forget(&self, plan: &NodePlan) -> Result<(), Error> {
+        let sb = self.sb_of(plan.zone).await?;
+        let forgotten = sb.transact("OVN_Southbound", forget(plan.name.as_str()));
+        let failed = |e| Error::in_node(&plan.name, "removing it from the southbound database", e);
+        forgotten.await.map(drop).map_err(failed)
+    }
+
     /// Ends a node and removes what it leaves. Returns whether it was in databases of the cluster's own.
     pub(super) fn take_out<'a>(
         &'a mut self,
@@ -174,11 +184,7 @@ impl Cluster {
                 leave(handle).await;
             }
             if ours {
-                let sb = self.sb_of(plan.zone).await?;
-                let done = sb.transact("OVN_Southbound", forget(name)).await;
-                done.map_err(|e| {
-                    Error::in_node(name, "removing it from the southbound database", e)
-                })?;
+                self.forget(plan).await?;
             }
             if let Some(handle) = self.nodes.remove(name) {
                 end(&handle).await?;
@@ -203,7 +209,7 @@ impl Cluster {
 
 /// Lets the controller take its rows out of the southbound database. One that is dead or does not listen is left to what
 /// comes after.
-async fn leave(handle: &NodeHandle) {
+pub(super) async fn leave(handle: &NodeHandle) {
     let leave = async {
         let controller = handle.unixctl("ovn-controller").await?;
         controller
@@ -215,7 +221,7 @@ async fn leave(handle: &NodeHandle) {
 }
 
 /// Ends a node and everything in it.
-async fn end(handle: &NodeHandle) -> Result<(), Error> {
+pub(super) async fn end(handle: &NodeHandle) -> Result<(), Error> {
     let process = handle.node.process();
     process.kill();
     match tokio::time::timeout(STOP_DEADLINE, process.exited()).await {

@@ -101,16 +101,9 @@ async fn running(handle: &NodeHandle, daemon: &DaemonPlan) -> std::io::Result<Op
 
 async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> Result<(), Error> {
     let name = &handle.plan.name;
-    let log = daemon
-        .args
-        .iter()
-        .find_map(|arg| arg.strip_prefix("--log-file=/var/log/"));
-    let log = handle
-        .plan
-        .dir
-        .join("log")
-        .join(log.unwrap_or(&daemon.name))
-        .with_extension("out");
+    let log = handle.plan.log_of(daemon);
+    let log = log.unwrap_or_else(|| handle.plan.dir.join("log").join(&daemon.name));
+    let log = log.with_extension("out");
     let mut options = File::options();
     let file = options.create(true).append(true).open(&log);
     let file = file.map_err(|e| Error::state("opening", &log, e))?;

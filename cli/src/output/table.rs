@@ -239,6 +239,11 @@ pub(crate) fn plan(plan: &Plan) -> String {
     text
 }
 
+/// Nodes as an engine lists containers.
+pub(crate) fn containers(rows: impl IntoIterator<Item = [String; 4]>) -> String {
+    table(["CONTAINER ID", "IMAGE", "STATUS", "NAMES"], rows)
+}
+
 /// What was found on the host.
 pub(crate) fn checks(checks: &[Check]) -> String {
     let rows = checks.iter().map(|check| {
