@@ -133,6 +133,18 @@ pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
     let look = "until test -s /tmp/pid; do :; done; kill $(cat /tmp/pid)";
     shim.says(&["exec", CHASSIS, "sh", "-c", look])?;
 
+    // A daemon has nothing open of whoever was there when it was started.
+    let mut sh = program(Path::new("sh"));
+    let podman = shim.folder.join("podman");
+    let script = format!(
+        "{} exec {CHASSIS} sh -c 'ls /proc/self/fd | wc -w' 5>&1",
+        podman.display()
+    );
+    let sh = sh.args(["-c", &script]).env("OFM_CLUSTER", place.name());
+    let output = sh.env("OFM_STATE_ROOT", place.root()).output()?;
+    // The standard streams, and the folder itself.
+    assert_eq!(String::from_utf8(output.stdout)?.trim(), "4");
+
     // Also without a terminal on the outside.
     assert_eq!(
         shim.says(&["exec", "-it", CHASSIS, "tty"])?.trim(),

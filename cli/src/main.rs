@@ -24,6 +24,10 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
 
+    if let Err(error) = ofm_netns::keep_descriptors() {
+        output::print_error(&anyhow::Error::new(error).context("reading /proc/self/fd"));
+        return ExitCode::FAILURE;
+    }
     let program = std::env::args_os().next().unwrap_or_default();
     if let Some(engine) = Engine::called_as(&program) {
         return shim::main(engine);

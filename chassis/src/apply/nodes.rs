@@ -1,6 +1,10 @@
 //! Phase `nodes`: folders on the host, and the first process of every node.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use super::for_each_at_once;
 use crate::clock::Clock;
@@ -10,6 +14,9 @@ use crate::event::Phase;
 use crate::node::NodeHandle;
 use crate::plan::NodePlan;
 use crate::trace::{self, SpanKind};
+
+/// What test suites call in a node to have a VM there.
+const CREATE_FAKE_VM: &str = include_str!("create_fake_vm.sh");
 
 /// What a node shows of itself on the host, and what must be there before its daemons start.
 const SHARED: [&str; 6] = [
@@ -27,7 +34,7 @@ pub(crate) async fn create(
     clock: &Clock,
 ) -> Result<BTreeMap<String, NodeHandle>, Error> {
     let data = &cluster.plan().data;
-    std::fs::create_dir_all(data).map_err(|e| Error::state("making", data, e))?;
+    provide(data).map_err(|e| Error::state("making", data, e))?;
     let create = async |plan: &NodePlan| {
         let made = one(cluster, plan);
         let trace = cluster.trace.as_ref();
@@ -38,6 +45,19 @@ pub(crate) async fn create(
         .await?
         .into_iter()
         .collect())
+}
+
+/// Makes the folder that all nodes share, with a script that makes fake VMs at its usual place. What is there of that name
+/// in a folder of the user's stays.
+fn provide(data: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(data)?;
+    let mut options = OpenOptions::new();
+    let script = options.write(true).create_new(true).mode(0o755);
+    match script.open(data.join("create_fake_vm.sh")) {
+        Ok(mut script) => script.write_all(CREATE_FAKE_VM.as_bytes()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 async fn one(cluster: &Cluster, plan: &NodePlan) -> Result<(String, NodeHandle), Error> {
