@@ -116,6 +116,8 @@ pub struct Software {
     paths: BTreeMap<String, PathBuf>,
     /// Folders whose programs go before those in the usual places.
     folders: Vec<PathBuf>,
+    /// Where scripts find schemas, by the variables that tell them.
+    data: BTreeMap<String, PathBuf>,
     /// The root file system that they are in, if it is not the one that the runtime gives to nodes anyway.
     root: Option<PathBuf>,
 }
@@ -191,6 +193,8 @@ impl Software {
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
+        let data = self.data.iter();
+        variables.extend(data.map(|(name, path)| (name.clone(), path.display().to_string())));
         if !self.folders.is_empty() {
             let folders = self.folders.iter().map(|folder| folder.to_string_lossy());
             let path: Vec<_> = folders.chain([ofm_netns::SEARCH_PATH.into()]).collect();

@@ -18,6 +18,7 @@ mod software;
 mod start;
 mod status;
 mod stop;
+mod suite;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -100,6 +101,7 @@ enum Command {
     Gc(gc::Gc),
     Build(build::BuildArgs),
     Shim(shim::Shim),
+    Suite(suite::Suite),
     Doctor(doctor::Doctor),
 }
 
@@ -127,6 +129,7 @@ impl Cli {
             Command::Restart(restart) => restart.run(global).await,
             Command::Build(build) => build.run(global).await,
             Command::Shim(shim) => shim.run(),
+            Command::Suite(suite) => suite.run(global).await,
             Command::Gc(gc) => gc.run(global).await,
             Command::Doctor(doctor) => doctor.run(global).await,
         }

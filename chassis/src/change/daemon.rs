@@ -1,6 +1,9 @@
 //! Daemons that are started again.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ofm_netns::Process;
@@ -90,11 +93,12 @@ async fn running(handle: &NodeHandle, daemon: &DaemonPlan) -> std::io::Result<Op
     };
     let (node, program) = (handle.node.clone(), daemon.program.clone());
     let process = blocking(move || node.process_numbered(number)).await?;
-    // The pidfile of a daemon that was killed may name a process of another program by now.
+    // The pidfile of a daemon that was killed may name a process of another program by now. Whoever started it, such as
+    // ovn-ctl(8), may have named the program without its folder.
     let is_it = |process: &Process| {
         let line = std::fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap_or_default();
-        let name = program.as_os_str().as_encoded_bytes();
-        line.split(|byte| *byte == 0).any(|word| word == name)
+        let mut words = line.split(|byte| *byte == 0).map(OsStr::from_bytes);
+        words.any(|word| Path::new(word).file_name() == program.file_name())
     };
     Ok(process.filter(is_it))
 }

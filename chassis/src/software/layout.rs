@@ -81,6 +81,29 @@ impl Layout {
         below.iter().map(|below| folder.join(below)).collect()
     }
 
+    /// Where scripts of a project find what is neither program nor configuration, such as schemas, if that is not the usual
+    /// place: a variable for them (`ovs-lib.in` of Open vSwitch, `ovn-lib.in` of OVN) and its value.
+    pub(super) fn data_folder(
+        self,
+        project: Project,
+        folder: &Path,
+    ) -> Option<(&'static str, PathBuf)> {
+        let below = match (self, project) {
+            (Layout::Prefix, Project::Ovs) => "share/openvswitch",
+            (Layout::Prefix, Project::Ovn) => "share/ovn",
+            (Layout::Tree, Project::Ovs) => "vswitchd",
+            (Layout::Tree, Project::Ovn) => "",
+            (Layout::Root, _) => return None,
+        };
+        let variable = match project {
+            Project::Ovs => "OVS_PKGDATADIR",
+            Project::Ovn => "OVN_PKGDATADIR",
+        };
+        // Without the slash that joining nothing leaves.
+        let path: PathBuf = folder.join(below).components().collect();
+        Some((variable, path))
+    }
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Layout::Prefix => "an installation's prefix",

@@ -118,6 +118,10 @@ impl Search<'_> {
             if let Place::Folder(layout, folder) = place {
                 let folders = layout.program_folders(project, folder);
                 software.folders.extend(folders);
+                let data = layout.data_folder(project, folder);
+                software
+                    .data
+                    .extend(data.map(|(name, path)| (name.to_owned(), path)));
             }
         }
         software

@@ -289,13 +289,23 @@ enum DatabaseArg {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum DatapathArg {
+pub(super) enum DatapathArg {
     /// The kernel's where the kernel has it, else the userspace one
     Auto,
     /// In userspace, by ovs-vswitchd
     Netdev,
     /// In the kernel, by its module openvswitch
     System,
+}
+
+impl From<DatapathArg> for DatapathChoice {
+    fn from(datapath: DatapathArg) -> Self {
+        match datapath {
+            DatapathArg::Auto => DatapathChoice::Auto,
+            DatapathArg::Netdev => DatapathChoice::Netdev,
+            DatapathArg::System => DatapathChoice::System,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -403,11 +413,7 @@ impl UnderlayArgs {
 impl ChassisArgs {
     fn add_to(&self, lab: &mut Lab, layer: Layer<'_>) {
         let datapath = layer.value("datapath", &self.datapath);
-        lab.datapath = datapath.map(|datapath| match datapath {
-            DatapathArg::Auto => DatapathChoice::Auto,
-            DatapathArg::Netdev => DatapathChoice::Netdev,
-            DatapathArg::System => DatapathChoice::System,
-        });
+        lab.datapath = datapath.map(Into::into);
         lab.seed = layer.no("no_seed");
         lab.monitor_all = layer.value("monitor_all", &self.monitor_all);
         lab.remote_probe_interval =

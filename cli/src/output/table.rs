@@ -244,6 +244,11 @@ pub(crate) fn containers(rows: impl IntoIterator<Item = [String; 4]>) -> String 
     table(["CONTAINER ID", "IMAGE", "STATUS", "NAMES"], rows)
 }
 
+/// Tests and what became of them.
+pub(crate) fn tests(rows: impl IntoIterator<Item = [String; 5]>) -> String {
+    table(["#", "TEST", "RESULT", "SECONDS", "WHY"], rows)
+}
+
 /// What was found on the host.
 pub(crate) fn checks(checks: &[Check]) -> String {
     let rows = checks.iter().map(|check| {
