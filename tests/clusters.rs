@@ -10,6 +10,7 @@ mod guard;
 mod images;
 mod lab;
 mod matrix;
+mod node;
 mod profile;
 mod refusals;
 mod rows;
@@ -133,6 +134,18 @@ fn main() {
             MAIN,
             &["ping", "ovs-vsctl", "ovn-sbctl"],
             shim::switched_off_and_on,
+        ),
+        (
+            "scripts_stop_and_start_what_ofm_has_started",
+            MAIN,
+            &["pgrep"],
+            node::scripts,
+        ),
+        (
+            "scripts_make_fake_vms",
+            MAIN,
+            &["ip", "ping", "ovs-vsctl", "ovn-nbctl"],
+            node::fake_vms,
         ),
         (
             "only_daemons_are_executed",

@@ -7,6 +7,7 @@ pub(crate) mod links;
 pub(crate) mod model;
 pub(crate) mod nodes;
 pub(crate) mod ready;
+pub(crate) mod tunnels;
 
 use std::future::Future;
 

@@ -107,6 +107,50 @@ impl Unixctl {
         }
     }
 
+    /// Carries out a command once for each list of arguments, in their order, without waiting for
+    /// one to be answered before the next is sent. What the daemon prints is left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), of the first that fails; the others are carried out all the same.
+    /// The deadline is that of all together.
+    pub async fn call_each<'a, A: AsRef<[&'a str]>>(
+        &mut self,
+        command: &str,
+        lists: impl IntoIterator<Item = A>,
+    ) -> Result<(), UnixctlError> {
+        let first = self.last_id + 1;
+        for args in lists {
+            self.send(command, args.as_ref());
+        }
+        let deadline = self.deadline;
+        match tokio::time::timeout(deadline, self.replies_from(first)).await {
+            Err(_) => Err(UnixctlError::Timeout {
+                command: command.to_owned(),
+                deadline,
+            }),
+            Ok(Err(source)) => Err(UnixctlError::Disconnected {
+                command: command.to_owned(),
+                source,
+            }),
+            Ok(Ok(refused)) => refused.map_or(Ok(()), |message| {
+                Err(UnixctlError::refused(command, message))
+            }),
+        }
+    }
+
+    /// Waits for the replies to all requests from one on. Returns what the first refusal says.
+    async fn replies_from(&mut self, first: u64) -> Result<Option<String>, Disconnect> {
+        let mut refused = None;
+        while self.answered < self.last_id {
+            let reply = self.next_reply().await?;
+            if reply.id >= first {
+                refused = refused.or(reply.outcome.err());
+            }
+        }
+        Ok(refused)
+    }
+
     /// As [`call`](Self::call), for a result that may be any JSON: that of a daemon of Open vSwitch
     /// 3.4 or newer after the command `set-options --format json`.
     ///
@@ -128,17 +172,22 @@ impl Unixctl {
         }
     }
 
+    /// Has a request sent, unless the connection has ended.
+    fn send(&mut self, command: &str, args: &[&str]) {
+        if self.ended.is_none() {
+            self.last_id += 1;
+            self.unsent
+                .extend(message::request(command, args, self.last_id));
+        }
+    }
+
     /// Sends a command and waits for its reply.
     async fn exchange(
         &mut self,
         command: &str,
         args: &[&str],
     ) -> Result<Result<Value, String>, Disconnect> {
-        if self.ended.is_none() {
-            self.last_id += 1;
-            self.unsent
-                .extend(message::request(command, args, self.last_id));
-        }
+        self.send(command, args);
         loop {
             let reply = self.next_reply().await?;
             if reply.id == self.last_id {

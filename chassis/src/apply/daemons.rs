@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::future::try_join_all;
 use tokio::sync::{Semaphore, SetOnce};
 
-use super::links;
 use super::model::Model;
 use super::ready::Tally;
+use super::{links, tunnels};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -135,6 +135,7 @@ async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
     for daemon in daemons.filter(|daemon| !daemon.is_controller()) {
         launch(handle, daemon).await?;
     }
+    tunnels::acquaint(handle, plan.peers(&handle.plan)).await?;
     links::settle(plan, handle).await
 }
 

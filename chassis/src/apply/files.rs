@@ -26,6 +26,11 @@ use crate::seed;
 use crate::topology::TableRow;
 use crate::trace::SpanKind;
 
+/// What tells that a node has FRR.
+const FRR_SERVICE: &str = "/usr/lib/systemd/system/frr.service";
+/// Where a stand-in for systemctl(1) is found before the one that needs systemd.
+const SYSTEMCTL: &str = "/usr/local/sbin/systemctl";
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A file to be written in a node.
@@ -193,9 +198,19 @@ fn certificates(cluster: &Cluster, handle: &NodeHandle) -> Result<Vec<NewFile>, 
 }
 
 /// Writes files as the node sees them.
-async fn put(handle: &NodeHandle, files: Vec<NewFile>) -> Result<(), Error> {
+async fn put(handle: &NodeHandle, mut files: Vec<NewFile>) -> Result<(), Error> {
     let namespaces = handle.node.namespaces();
-    blocking(move || namespaces.run(|| files.iter().try_for_each(NewFile::write)))
+    let write = move || {
+        if Path::new(FRR_SERVICE).exists() {
+            files.push(NewFile {
+                path: SYSTEMCTL.into(),
+                contents: include_bytes!("systemctl.sh").as_slice().into(),
+                mode: 0o755,
+            });
+        }
+        files.iter().try_for_each(NewFile::write)
+    };
+    blocking(move || namespaces.run(write))
         .await?
         .map_err(|e| Error::in_node(&handle.plan.name, "writing its files", e))
 }

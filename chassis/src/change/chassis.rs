@@ -96,6 +96,12 @@ impl Cluster {
             apply::links::create(self, &handles, &clock).await?;
             apply::files::write(self, &handles, &Seeds::new(), model, &mut clock).await?;
             apply::daemons::start(self, &handles, &mut clock).await?;
+            for other in self.nodes.values() {
+                let new = self.plan.peers(&other.plan);
+                let new = new.filter(|peer| own.iter().any(|own| own.name == peer.name));
+                // A switch that does not run will find out by itself.
+                let _told = apply::tunnels::acquaint(other, new).await;
+            }
             if !own.is_empty() {
                 apply::ready::wait_for_newcomers(self, &own, &mut clock).await?;
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ofm_netns::Process;
 
+use crate::apply;
 use crate::apply::daemons::launch;
 use crate::apply::ready::wait_for_member;
 use crate::cluster::Cluster;
@@ -56,6 +57,9 @@ impl Cluster {
             launch(&handle, plan).await?;
         } else {
             wrapped(&handle, plan, wrap).await?;
+        }
+        if plan.name == "ovs-vswitchd" {
+            apply::tunnels::acquaint(&handle, self.plan.peers(&handle.plan)).await?;
         }
         wait_for_member(&handle, plan).await
     }

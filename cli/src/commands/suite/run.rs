@@ -204,14 +204,7 @@ fn verdict(run: &Run, work: &Path, output: &str, status: ExitStatus) -> Verdict 
             let line = run.suite.line(&place).unwrap_or_default();
             Verdict::Skipped(format!("{place}: {line}"))
         }
-        Said::Failed(place) => {
-            let log = log_of(work);
-            let command = log
-                .lines()
-                .rev()
-                .find(|line| line.contains(&format!("{place}: ")));
-            Verdict::Failed(command.map_or(place, |line| line.trim_start_matches("./").to_owned()))
-        }
+        Said::Failed(place) => Verdict::Failed(last_step(&log_of(work)).unwrap_or(place)),
         Said::Ok | Said::Nothing => Verdict::Failed(match status.signal() {
             Some(signal) => format!("the test suite was killed by signal {signal}"),
             None => format!("the test suite ended with {status}: {}", tail(output)),
@@ -247,6 +240,22 @@ fn said(output: &str) -> Said {
         }
     }
     Said::Nothing
+}
+
+/// The last command or wait of a test, with its place, as the log of a test that failed has it.
+fn last_step(log: &str) -> Option<String> {
+    let mut steps = log.lines().rev().filter_map(|line| {
+        let step = line.strip_prefix("./").unwrap_or(line);
+        let (place, what) = step.split_once(": ")?;
+        let (file, number) = place.rsplit_once(".at:")?;
+        let is_place = file.starts_with("multinode") && number.parse::<u32>().is_ok();
+        // How a wait ended is not what was waited for.
+        let is_end = ["wait failed", "wait succeeded"]
+            .iter()
+            .any(|end| what.starts_with(end));
+        (is_place && !is_end).then(|| step.to_owned())
+    });
+    steps.next()
 }
 
 /// The log of the only test; empty when there is none.
@@ -295,5 +304,19 @@ mod tests {
         let failed = " 14: a (b) c                           FAILED (multinode.at:9)";
         assert_eq!(of(failed), Said::Failed("multinode.at:9".to_owned()));
         assert_eq!(of(""), Said::Nothing);
+    }
+
+    #[test]
+    fn the_last_step_is_what_was_done_or_waited_for() {
+        let log = "./multinode.at:77: podman exec a true\nmultinode.at:101: waiting until x | grep y...\n\
+                   multinode.at:101: wait failed after 30 seconds\n./ovs-macros.at:256: hard failure\n\
+                   2. multinode.at:83: 2. a name (multinode.at:83): FAILED (ovs-macros.at:256)\n";
+        let step = "multinode.at:101: waiting until x | grep y...";
+        assert_eq!(last_step(log).as_deref(), Some(step));
+        assert_eq!(
+            last_step("./multinode.at:7: b\nout\n").as_deref(),
+            Some("multinode.at:7: b")
+        );
+        assert_eq!(last_step(""), None);
     }
 }

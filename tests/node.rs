@@ -1,0 +1,151 @@
+//! Nodes as the scripts of test suites expect them.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Failed;
+use ofm_tests::{Place, wait_until_gone};
+use serde_json::Value;
+
+use crate::traffic::GRACE;
+
+/// A shell script in a node, which must succeed; returns what it wrote.
+fn sh(place: &Place, node: &str, script: &str) -> Result<String, Failed> {
+    let run = place.run(&["exec", node, "--", "sh", "-euc", script]);
+    Ok(run?.trim().to_owned())
+}
+
+fn status(place: &Place) -> Result<Value, Failed> {
+    Ok(serde_json::from_str(&place.run(&["status", "--json"])?)?)
+}
+
+/// A daemon of a node, as `ofm status` shows it: its number, and whether it runs.
+fn daemon(status: &Value, node: &str, daemon: &str) -> (i64, bool) {
+    let find = |all: &Value, name: &str| {
+        let mut all = all.as_array().cloned().unwrap_or_default().into_iter();
+        all.find(|one| one["name"] == name).unwrap_or_default()
+    };
+    let found = find(&find(&status["nodes"], node)["daemons"], daemon);
+    let number = found["pid"].as_i64().unwrap_or(0);
+    (number, found["alive"] == true)
+}
+
+const CENTRAL: &str = "ovn-central-az1";
+const CHASSIS: &str = "ovn-chassis-1";
+const OVN_CTL: &str = "/usr/share/ovn/scripts/ovn-ctl";
+/// What ovn-ctl has to be told of certificates.
+const KEYS: &str = "--ovn-controller-ssl-key=/opt/ovn/ovn-privkey.pem --ovn-controller-ssl-cert=/opt/ovn/ovn-cert.pem \
+                    --ovn-controller-ssl-ca-cert=/opt/ovn/pki/switchca/cacert.pem";
+
+/// ovn-ctl(8) and ovs-ctl(8) stop and start what ofm has started, ofm sees it, and takes it over again.
+pub(crate) fn scripts(place: &Place) -> Result<(), Failed> {
+    place.run(&["start", "--no-fake-vms"])?;
+    let before = status(place)?;
+
+    let script =
+        format!("rm /etc/ovn/ovnnb_db.db; {OVN_CTL} restart_northd; ovn-nbctl --wait=sb sync");
+    sh(place, CENTRAL, &script)?;
+    let after = status(place)?;
+    for name in ["ovsdb-server-nb", "ovsdb-server-sb", "ovn-northd"] {
+        let ((old, _), (new, alive)) = (
+            daemon(&before, CENTRAL, name),
+            daemon(&after, CENTRAL, name),
+        );
+        assert!(alive && new != old, "{name}: {old}, then {new}: {after:#}");
+    }
+    // The one that a script has started is ended, and not joined by another one.
+    place.run(&["restart", CENTRAL, "ovn-northd"])?;
+    sh(place, CENTRAL, "test $(pgrep -cx ovn-northd) = 1")?;
+
+    // One that is killed stays dead, as the script then says too, until the script starts it.
+    sh(place, CHASSIS, "kill -9 $(cat /run/ovn/ovn-controller.pid)")?;
+    let began = Instant::now();
+    while daemon(&status(place)?, CHASSIS, "ovn-controller").1 {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "it is still shown alive"
+        );
+    }
+    sh(place, CHASSIS, &format!("! {OVN_CTL} status_controller"))?;
+    sh(
+        place,
+        CHASSIS,
+        &format!("{OVN_CTL} start_controller {KEYS}; {OVN_CTL} status_controller"),
+    )?;
+    assert!(daemon(&status(place)?, CHASSIS, "ovn-controller").1);
+    let script = format!(
+        "{OVN_CTL} stop_controller; ! pgrep -x ovn-controller; {OVN_CTL} start_controller {KEYS}"
+    );
+    sh(place, CHASSIS, &script)?;
+
+    // With the same database, so with all that was configured.
+    let ovs_ctl = "/usr/share/openvswitch/scripts/ovs-ctl";
+    let script = format!(
+        "{ovs_ctl} stop; ! {ovs_ctl} status; {ovs_ctl} start --system-id={CHASSIS}; {ovs_ctl} status"
+    );
+    sh(place, CHASSIS, &script)?;
+    let began = Instant::now();
+    let settled = loop {
+        let status = status(place)?;
+        if status["ready"] == true || began.elapsed() > Duration::from_secs(30) {
+            break status;
+        }
+    };
+    assert_eq!(settled["ready"], true, "{settled:#}");
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
+
+/// `/data/create_fake_vm.sh` makes VMs that reach each other, also anew, and eth1 comes back as it was.
+pub(crate) fn fake_vms(place: &Place) -> Result<(), Failed> {
+    place.run(&["start", "--no-fake-vms"])?;
+    let ports = |k: u32| format!("50:54:00:00:00:0{k} 10.0.0.{k} 1000::{k}");
+    let script = format!(
+        "ovn-nbctl ls-add sw0 -- lsp-add sw0 p3 -- lsp-set-addresses p3 '{}' \
+         -- lsp-add sw0 p4 -- lsp-set-addresses p4 '{}' \
+         -- lr-add lr0 -- lrp-add lr0 lr0-sw0 00:00:00:00:ff:01 10.0.0.1/24 1000::a/64 \
+         -- lsp-add sw0 sw0-lr0 -- lsp-set-type sw0-lr0 router -- lsp-set-addresses sw0-lr0 router \
+         -- lsp-set-options sw0-lr0 router-port=lr0-sw0",
+        ports(3),
+        ports(4)
+    );
+    sh(place, CENTRAL, &script)?;
+    let vm = |k: u32, node: &str| {
+        let script = format!(
+            "/data/create_fake_vm.sh p{k} vm{k} 50:54:00:00:00:0{k} 1342 10.0.0.{k} 24 10.0.0.1 1000::{k}/64 1000::a"
+        );
+        sh(place, node, &script)
+    };
+    let ping = |address: &str| {
+        let script = format!("ip netns exec vm3 ping -c 1 -w 10 {address}");
+        sh(place, CHASSIS, &script)
+    };
+    vm(3, CHASSIS)?;
+    vm(4, "ovn-chassis-2")?;
+    for address in ["10.0.0.4", "1000::4", "10.0.0.1", "1000::a"] {
+        ping(address)?;
+    }
+    // As test suites clean up between tests.
+    for node in [CHASSIS, "ovn-chassis-2"] {
+        sh(
+            place,
+            node,
+            "ip --all netns delete; ovs-vsctl del-br br-int",
+        )?;
+    }
+    vm(3, CHASSIS)?;
+    vm(4, "ovn-chassis-2")?;
+    ping("10.0.0.4")?;
+    // What cannot be is said.
+    assert!(vm(3, CHASSIS).is_err(), "it made the same VM twice");
+    sh(place, CHASSIS, "! /data/create_fake_vm.sh p3 2>/dev/null")?;
+
+    let look = "ip -o addr show dev eth1 scope global; ip route show dev eth1";
+    let before = sh(place, CHASSIS, look)?;
+    sh(place, CHASSIS, "ip link set eth1 down; ip link set eth1 up")?;
+    assert_eq!(sh(place, CHASSIS, look)?, before);
+    ping("10.0.0.4")?;
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
