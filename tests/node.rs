@@ -122,6 +122,11 @@ pub(crate) fn fake_vms(place: &Place) -> Result<(), Failed> {
     };
     vm(3, CHASSIS)?;
     vm(4, "ovn-chassis-2")?;
+    let settled = "for port in p3 p4; do ovn-nbctl wait-until Logical_Switch_Port $port up=true; done; \
+                   ovn-nbctl --wait=hv sync";
+    sh(place, CENTRAL, settled)?;
+    // The very first packet between two chassis arrives, also through a tunnel in userspace.
+    sh(place, CHASSIS, "ip netns exec vm3 ping -c 1 -W 2 10.0.0.4")?;
     for address in ["10.0.0.4", "1000::4", "10.0.0.1", "1000::a"] {
         ping(address)?;
     }
