@@ -6,10 +6,10 @@ SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build start stop test
+.PHONY: help deps build start stop test test-vm
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 deps: ## Install the programs that are missing to run ofm
 	@scripts/install-deps
@@ -34,3 +34,7 @@ test: ## Build everything and run all tests
 	@scripts/install-deps --tests
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
+
+test-vm: ## Run the tests on the kernel's datapath, in a virtual machine whose kernel has it
+	@scripts/install-deps --vm
+	CARGO='$(CARGO)' scripts/test-vm

@@ -1,6 +1,7 @@
 //! Changes of a cluster while it runs.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -219,7 +220,7 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
             cluster.restart(node, daemon, &[]).await?;
             let after = pid(&cluster, node, daemon).await?;
             assert_ne!(before, after, "{daemon}");
-            from.ping(address).await?;
+            answered(&from, address).await?;
         }
         chassis
             .exec(["killall", "-9", "--wait", "ovs-vswitchd"])
@@ -228,7 +229,7 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
         cluster
             .restart("ovn-chassis-1", "ovs-vswitchd", &[])
             .await?;
-        from.ping(address).await?;
+        answered(&from, address).await?;
         let wrap = ["env", "OFM_TEST=wrapped"].map(str::to_owned);
         cluster
             .restart("ovn-chassis-1", "ovs-vswitchd", &wrap)
@@ -236,7 +237,7 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
         let script = "tr '\\0' '\\n' < /proc/$(cat /run/openvswitch/ovs-vswitchd.pid)/environ";
         let environment = chassis.exec(["sh", "-c", script]).await?.text();
         assert!(environment.contains("OFM_TEST=wrapped"), "{environment}");
-        from.ping(address).await?;
+        answered(&from, address).await?;
         // What ends instead of serving is told, with what it said.
         let wrap = ["sh", "-c", "echo no such luck; exit 3"].map(str::to_owned);
         let error = cluster
@@ -258,6 +259,20 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
         cluster.stop().await?;
         Ok::<_, Failed>(())
     })?
+}
+
+/// Pings until there is an answer. A switch that comes back has no flows until its controller looks for it again, which is up to
+/// eight seconds later (OVN's lib/rconn.c).
+async fn answered(from: &Vm, address: IpAddr) -> Result<(), Failed> {
+    let mut last = from.ping(address).await;
+    for _ in 0..3 {
+        if last.is_ok() {
+            break;
+        }
+        last = from.ping(address).await;
+    }
+    last?;
+    Ok(())
 }
 
 async fn pid(cluster: &Cluster, node: &str, daemon: &str) -> Result<Option<i32>, Failed> {

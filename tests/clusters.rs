@@ -8,6 +8,7 @@ mod engines;
 mod failover;
 mod guard;
 mod images;
+mod kernel;
 mod lab;
 mod matrix;
 mod node;
@@ -22,10 +23,12 @@ mod underlays;
 mod versions;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use ofm_tests::{EngineKind, Place, Runtime, missing, stop_shared_engines};
+use ofm_tests::{EngineKind, Place, Runtime, missing, on_kernel_datapath, stop_shared_engines};
 
 const DOCKER: Runtime = Runtime::Engine(EngineKind::Docker);
 const PODMAN: Runtime = Runtime::Engine(EngineKind::Podman);
+/// What is recorded on the userspace datapath, or is of it.
+const USERSPACE: &[&str] = &["a_start_costs_what_was_recorded"];
 /// Where the whole suite runs.
 const MAIN: &[Runtime] = &[Runtime::Native, DOCKER];
 
@@ -387,6 +390,28 @@ fn main() {
             trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
         }
     }
+    // Elsewhere the kernel need not have the modules.
+    let tests: &[(&str, &[&str], Test)] = &[
+        ("the_kernel_has_the_geneve_tunnels", &["ip"], kernel::geneve),
+        (
+            "the_kernel_has_geneve_tunnels_over_ipv6",
+            &["ip"],
+            kernel::geneve_over_ipv6,
+        ),
+        ("the_kernel_has_the_vxlan_tunnels", &["ip"], kernel::vxlan),
+        (
+            "each_node_has_a_datapath_of_its_own",
+            &[],
+            kernel::own_datapath,
+        ),
+        ("each_node_tracks_its_connections", &[], kernel::conntrack),
+        ("a_node_may_have_vrfs", &["ip", "ping"], kernel::vrf),
+    ];
+    for &(name, needs, test) in tests.iter().filter(|_| on_kernel_datapath()) {
+        let run = move || test(&Place::new(Runtime::Native)?);
+        let name = format!("kernel::{name}");
+        trials.push(trial(name, Runtime::Native, needs, run));
+    }
     for combination in matrix::Combination::all() {
         let runtimes = match (combination.is_extreme(), combination.relays) {
             (false, _) => &[Runtime::Native][..],
@@ -452,7 +477,10 @@ fn trial(
 ) -> Trial {
     let mut programs = runtime.programs();
     programs.extend(needs);
-    match missing(&programs) {
+    let of_userspace = USERSPACE.iter().any(|test| name.ends_with(test));
+    let elsewhere =
+        (of_userspace && on_kernel_datapath()).then(|| "only on the userspace datapath".to_owned());
+    match elsewhere.or_else(|| missing(&programs)) {
         None => Trial::test(name, run),
         Some(reason) => {
             Trial::test(format!("{name} (skipped: {reason})"), run).with_ignored_flag(true)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ofm::image::packages::Distribution;
-use ofm::spec::{Images, RuntimeChoice};
+use ofm::spec::{DatapathChoice, Images, RuntimeChoice};
 use ofm::{Builder, Cluster, ClusterSpec};
 use serde_json::Value;
 
@@ -60,6 +60,16 @@ impl Runtime {
 impl fmt::Display for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Whether all clusters are to use the datapath of the kernel, by `OFM_TEST_DATAPATH=system`. Otherwise they have it where it
+/// is, like those of users.
+pub fn on_kernel_datapath() -> bool {
+    match std::env::var("OFM_TEST_DATAPATH").as_deref() {
+        Err(_) => false,
+        Ok("system") => true,
+        Ok(other) => panic!("OFM_TEST_DATAPATH may only be system, not {other:?}"),
     }
 }
 
@@ -189,10 +199,13 @@ impl Place {
     /// What a cluster of this place is asked for with.
     pub fn spec(&self) -> ClusterSpec {
         let name = self.name.parse().expect("letters, digits and a dash");
-        let spec = ClusterSpec {
+        let mut spec = ClusterSpec {
             name,
             ..ClusterSpec::default()
         };
+        if on_kernel_datapath() {
+            spec.datapath = DatapathChoice::System;
+        }
         match &self.engine {
             None => spec,
             Some(engine) => ClusterSpec {
@@ -223,6 +236,9 @@ impl Place {
             .stdin(std::process::Stdio::null());
         if let Some(engine) = &self.engine {
             environment(&mut command, engine);
+        }
+        if on_kernel_datapath() {
+            command.env("OVN_DP_TYPE", "system");
         }
         command
     }

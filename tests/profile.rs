@@ -191,7 +191,7 @@ pub(crate) fn interrupted(place: &Place) -> Result<(), Failed> {
     let socket = place.root().join(place.name()).join("nodes");
     let socket = socket.join("ovn-gw-1/run/openvswitch/db.sock");
     let began = Instant::now();
-    while !socket.exists() && began.elapsed() < Duration::from_secs(30) {
+    while !socket.exists() && began.elapsed() < Duration::from_secs(120) {
         pause(Duration::from_millis(1));
     }
     let pid = Pid::from_raw(child.id() as i32).ok_or("a child has a number")?;

@@ -30,7 +30,8 @@ fn with(
     })?
 }
 
-fn chassis(cluster: &Cluster) -> impl Iterator<Item = &NodePlan> {
+/// The gateways and chassis.
+pub(crate) fn chassis(cluster: &Cluster) -> impl Iterator<Item = &NodePlan> {
     let nodes = cluster.plan().nodes.iter();
     nodes.filter(|node| node.role.is_chassis())
 }

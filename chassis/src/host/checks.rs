@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::mount::FsOpenFlags;
 use serde::Serialize;
 
 use super::limits::Limits;
@@ -61,28 +62,28 @@ pub async fn checks(state_root: &Path, chassis: u32) -> Vec<Check> {
         kernel(),
     ];
     checks.extend(software());
+    let kernels_datapath = ofm_underlay::has_openvswitch_datapath();
     let tun = Path::new("/dev/net/tun").exists();
-    checks.push(Check::required(
+    // Only the userspace datapath needs it.
+    let check = if kernels_datapath {
+        Check::useful
+    } else {
+        Check::required
+    };
+    checks.push(check(
         "/dev/net/tun",
         tun,
         if tun { "present" } else { "absent" },
         "load the module tun; the userspace datapath needs it",
     ));
-    let overlay = std::fs::read_to_string("/proc/filesystems")
-        .is_ok_and(|list| list.split_whitespace().any(|word| word == "overlay"));
+    let overlay = has_overlay();
     checks.push(Check::required(
         "overlayfs",
         overlay,
         if overlay { "known" } else { "not known" },
         "load the module overlay",
     ));
-    let kernels_datapath = ofm_underlay::has_openvswitch_datapath();
-    let datapath = if kernels_datapath {
-        "system and netdev"
-    } else {
-        "netdev"
-    };
-    checks.push(Check::useful("datapath", true, datapath, ""));
+    checks.push(datapath(kernels_datapath));
     checks.extend(Limits::read().checks(chassis, kernels_datapath));
     checks.push(Check::useful(
         "state folder",
@@ -93,6 +94,39 @@ pub async fn checks(state_root: &Path, chassis: u32) -> Vec<Check> {
     let (docker, podman) = tokio::join!(engine(EngineKind::Docker), engine(EngineKind::Podman));
     checks.extend([docker, podman]);
     checks
+}
+
+/// Whether the kernel has overlayfs. Asking makes it load the module, as mounting one would; only root may ask.
+fn has_overlay() -> bool {
+    let known = std::fs::read_to_string("/proc/filesystems")
+        .is_ok_and(|list| list.split_whitespace().any(|word| word == "overlay"));
+    known || rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).is_ok()
+}
+
+/// Which datapaths there are. The kernel was asked for its own, so a module that it has not loaded by now is one that it
+/// could not load.
+fn datapath(kernels: bool) -> Check {
+    if kernels {
+        return Check::useful("datapath", true, "system and netdev", "");
+    }
+    let uname = rustix::system::uname();
+    let list = format!(
+        "/lib/modules/{}/modules.dep",
+        uname.release().to_string_lossy()
+    );
+    let installed = std::fs::read_to_string(list).is_ok_and(|list| lists(&list, "openvswitch"));
+    let hint = "the module openvswitch is installed and not loaded: modprobe openvswitch";
+    Check::useful("datapath", !installed, "netdev", hint)
+}
+
+/// Whether a list of modules, as depmod(8) makes it, has one of this name. Its file may be compressed.
+fn lists(modules: &str, name: &str) -> bool {
+    modules.lines().any(|line| {
+        let path = line.split(':').next().unwrap_or_default();
+        let file = path.rsplit('/').next().unwrap_or_default();
+        let rest = file.strip_prefix(name);
+        rest.is_some_and(|rest| rest == ".ko" || rest.starts_with(".ko."))
+    })
 }
 
 fn kernel() -> Check {
@@ -135,6 +169,19 @@ async fn engine(kind: EngineKind) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn modules_are_found_by_name() {
+        let modules = "kernel/net/openvswitch/vport-geneve.ko.xz: kernel/net/openvswitch/openvswitch.ko.xz\n\
+            kernel/net/openvswitch/openvswitch.ko.xz: kernel/net/nsh/nsh.ko.xz\n\
+            kernel/drivers/net/vrf.ko:\n";
+        for name in ["openvswitch", "vport-geneve", "vrf"] {
+            assert!(lists(modules, name), "{name}");
+        }
+        for name in ["nsh", "vport", "geneve"] {
+            assert!(!lists(modules, name), "{name}");
+        }
+    }
 
     #[test]
     fn kernels_are_told_apart_by_number() {

@@ -104,7 +104,7 @@ impl Limits {
         for (k, family) in ["ipv4", "ipv6"].into_iter().enumerate() {
             // In the kernel's datapath a node with traffic to all others knows all of them.
             let mesh = if kernels_datapath && k == 0 {
-                nodes * nodes
+                nodes.saturating_mul(nodes)
             } else {
                 0
             };
@@ -227,5 +227,6 @@ mod tests {
         assert_eq!(hints(50, false), [""; 0]);
         assert_eq!(hints(50, true), ["ipv4 neighbors"]);
         assert_eq!(hints(70, false), ["inotify"]);
+        assert!(hints(u32::MAX, true).contains(&"ipv4 neighbors".to_owned()));
     }
 }

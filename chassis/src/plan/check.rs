@@ -320,8 +320,9 @@ impl Check {
         if spec.datapath == DatapathChoice::System && !facts.openvswitch_datapath {
             self.problem(
                 "datapath",
-                "the kernel of this host has no openvswitch datapath".to_owned(),
-                "load the module (modprobe openvswitch) or choose the datapath netdev",
+                "the kernel of this host has no openvswitch datapath, and loaded none when asked"
+                    .to_owned(),
+                "install and load the module (modprobe openvswitch) or choose the datapath netdev",
             );
         }
     }
