@@ -43,13 +43,15 @@ use Allowed::{Above, Exactly};
 const RECORDED: &[Recorded] = &[
     // Of other versions of the C library, of Rust and of the kernel there may be a few more or less. Threads that a pool has
     // or has not at hand make a few of these calls too.
-    row(PER_CHASSIS_CALLS, 367.0, Above(10.0)),
+    row(PER_CHASSIS_CALLS, 382.0, Above(10.0)),
     // For each process that is cloned, one for each signal that there is.
     row(PER_CHASSIS_SIGNALS, 365.0, Above(10.0)),
     // Threads of a pool: of the larger cluster it may have a few more than of the smaller one.
     row(PER_CHASSIS_CLONES, 14.0, Above(1.0)),
     row(PER_CHASSIS_NETLINK, 14.0, Exactly),
     row(PER_CHASSIS_REQUESTS, 2.0, Exactly),
+    // Each of twenty chassis has nineteen others.
+    row(NEIGHBOURS, 380.0, Exactly),
     // A controller writes that it begins, and twice that it is up to date. It writes less often when it is late, and ovn-northd
     // more or less often whatever the size: that is divided by the ten chassis between the sizes.
     row(PER_CHASSIS_SOUTHBOUND, 3.0, Above(0.5)),
@@ -71,6 +73,7 @@ const PER_CHASSIS_SIGNALS: &str = "rt_sigaction of ofm, each chassis";
 const PER_CHASSIS_CLONES: &str = "processes and threads of ofm, each chassis";
 const PER_CHASSIS_NETLINK: &str = "netlink requests, each chassis";
 const PER_CHASSIS_REQUESTS: &str = "OVSDB requests of ofm, each chassis";
+const NEIGHBOURS: &str = "neighbours that switches are told";
 const PER_CHASSIS_SOUTHBOUND: &str = "southbound transactions, each chassis";
 const CHASSIS_ROWS: &str = "Chassis rows written by controllers";
 const SWITCH_TRANSACTIONS: &str = "transactions of a switch's database, most";
@@ -230,8 +233,10 @@ fn of_ofm(trace: &str, counts: &mut Counts) {
             count(PER_CHASSIS_NETLINK, occurrences(arguments, "nlmsg_len="));
             // Nobody waits for the answer to a cancelled monitor: it is often not even sent before the connection ends.
             let cancelled = occurrences(arguments, r#"\"method\":\"monitor_cancel\""#);
+            let neighbours = occurrences(arguments, r#"\"method\":\"tnl/neigh/set\""#);
+            count(NEIGHBOURS, neighbours);
             let requests = occurrences(arguments, r#"\"method\":\""#);
-            count(PER_CHASSIS_REQUESTS, requests - cancelled);
+            count(PER_CHASSIS_REQUESTS, requests - cancelled - neighbours);
         }
     }
 }
