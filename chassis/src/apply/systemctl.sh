@@ -11,8 +11,7 @@ verb=${1-}
 case $verb in
     # Nothing was loaded that could be out of date.
     daemon-reload) exit 0 ;;
-    start | stop | restart | reload | status) ;;
-    is-active) verb=status ;;
+    start | stop | restart | reload | status | is-active) ;;
     *) fail "no systemd runs in a node; start, stop, restart, reload, status, is-active and daemon-reload are done" ;;
 esac
 case ${2-} in
@@ -24,6 +23,12 @@ for script in /usr/libexec/frr/frrinit.sh /usr/lib/frr/frrinit.sh; do
     [ -x "$script" ] || continue
     # What the service has made for it.
     install -d -m 0755 -o frr -g frr /run/frr
-    exec "$script" "$verb"
+    [ "$verb" = is-active ] || exec "$script" "$verb"
+    if "$script" status >/dev/null 2>&1; then
+        echo active
+        exit 0
+    fi
+    echo inactive
+    exit 3
 done
 fail 'there is no frrinit.sh of FRR'
