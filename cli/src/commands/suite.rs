@@ -79,6 +79,7 @@ impl Suite {
         let mut terminate = signal(SignalKind::terminate())?;
         let suite = TestSuite::open(&self.tree).await?;
         let chosen = suite.choose(self.tests.as_ref())?;
+        warn_of_forwarding();
         let shim = tempfile::tempdir().context("making a folder for the links to ofm")?;
         super::shim::install(shim.path())?;
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -136,6 +137,18 @@ impl Suite {
         };
         let ovs = ovs.as_deref().map(absolute).transpose()?;
         Ok((ovs, ovn.as_deref().map(absolute).transpose()?))
+    }
+}
+
+/// Some tests have routers in namespaces that they make. Those begin with what the machine's first namespace is set to
+/// (`devinet_init_net` in the kernel's `net/ipv4/devinet.c`), and engines with networks of their own set that.
+fn warn_of_forwarding() {
+    const SETTING: &str = "/proc/sys/net/ipv4/ip_forward";
+    if std::fs::read_to_string(SETTING).is_ok_and(|set| set.trim() == "0") {
+        output::warn(
+            "net.ipv4.ip_forward is 0, which namespaces made by tests take over: those with routers in them fail\n\
+             hint: `sysctl -w net.ipv4.ip_forward=1`, as an engine's networks do",
+        );
     }
 }
 
