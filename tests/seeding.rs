@@ -15,7 +15,7 @@ use crate::rows::{Columns, written};
 const CHASSIS: u32 = 10;
 
 /// What tables may differ in: times, and what each start counts, numbers or draws anew.
-const MAY_DIFFER: [(&str, &[&str]); 9] = [
+const MAY_DIFFER: [(&str, &[&str]); 10] = [
     (
         "Bridge",
         &[
@@ -28,6 +28,8 @@ const MAY_DIFFER: [(&str, &[&str]); 9] = [
     ("Chassis", &["nb_cfg"]),
     ("Chassis_Private", &["nb_cfg", "nb_cfg_timestamp"]),
     ("Connection", &["status", "is_connected"]),
+    // If ovn-northd sees the transit switch before ovn-ic has given it a number, it has the first one for a while.
+    ("Datapath_Binding", &["tunnel_key"]),
     (
         "Interface",
         &[
@@ -62,6 +64,9 @@ const MAY_DIFFER: [(&str, &[&str]); 9] = [
 
 /// What traffic and ovn-ic, which works on its own, put there at their own time.
 const LEFT_OUT: [&str; 4] = ["MAC_Binding", "FDB", "IGMP_Group", "DNS"];
+
+/// What in the actions of a flow is set to the number of a datapath.
+const DATAPATH_FIELDS: [&str; 2] = ["OXM_OF_METADATA[]", "NXM_NX_TUN_ID[0..23]"];
 
 /// All rows of a database, or all flows of a switch, by table.
 type Contents = BTreeMap<String, Vec<String>>;
@@ -107,16 +112,15 @@ async fn cluster(place: &Place, seed: bool) -> Result<Contents, Failed> {
         "nb",
         database(&cluster.nb().await?, "OVN_Northbound").await?,
     );
-    add(
-        "sb",
-        database(&cluster.sb().await?, "OVN_Southbound").await?,
-    );
+    let southbound = cluster.sb().await?;
+    add("sb", database(&southbound, "OVN_Southbound").await?);
+    let datapaths = datapaths(&southbound).await?;
     let nodes = cluster.plan().nodes.iter();
     for node in nodes.filter(|node| node.role.is_chassis()) {
         let name = node.name.as_str();
         let client = cluster.node(name)?.ovs().await?;
         add(name, database(&client, "Open_vSwitch").await?);
-        add(name, flows(&cluster, name, &client).await?);
+        add(name, flows(&cluster, name, &client, &datapaths).await?);
     }
     let table = MonitorTable::new("NB_Global").columns(["options"]);
     let monitor = cluster
@@ -207,8 +211,25 @@ fn tunnel(row: &Row) -> Option<&str> {
     remote.or(row.map_get("external_ids", "ovn-chassis-id"))
 }
 
+/// The names of logical switches and routers by their tunnel keys, as flows write these.
+async fn datapaths(southbound: &Client) -> Result<BTreeMap<String, String>, Failed> {
+    let table = MonitorTable::new("Datapath_Binding").columns(["tunnel_key", "external_ids"]);
+    let rows = southbound.monitor("OVN_Southbound", &[table]).await?;
+    let rows = rows.snapshot();
+    let datapaths = rows.rows("Datapath_Binding").map(|(_, row)| {
+        let key = row.i64("tunnel_key").ok_or("a datapath has no key")?;
+        Ok((format!("{key:#x}"), label(row)))
+    });
+    datapaths.collect()
+}
+
 /// The flows of the integration bridge.
-async fn flows(cluster: &Cluster, node: &str, client: &Client) -> Result<Contents, Failed> {
+async fn flows(
+    cluster: &Cluster,
+    node: &str,
+    client: &Client,
+    datapaths: &BTreeMap<String, String>,
+) -> Result<Contents, Failed> {
     let argv = ["ovs-ofctl", "--names", "--no-stats", "dump-flows", "br-int"];
     let output = cluster.node(node)?.exec(argv).await?;
     assert!(output.status.success(), "{}", output.error_text());
@@ -218,14 +239,21 @@ async fn flows(cluster: &Cluster, node: &str, client: &Client) -> Result<Content
     let tunnels = interfaces.filter_map(|row| Some((row.str("name")?, tunnel(row)?)));
     let tunnels: BTreeMap<_, _> = tunnels.collect();
     let text = output.text();
-    let mut flows: Vec<_> = text.lines().map(|line| flow(line, &tunnels)).collect();
+    let mut flows: Vec<_> = text
+        .lines()
+        .map(|line| flow(line, &tunnels, datapaths))
+        .collect();
     flows.sort();
     Ok(Contents::from([("flows".to_owned(), flows)]))
 }
 
 /// A flow without what each start gives out anew: its cookie, which is a part of a row's UUID, names of tunnels, and numbers
-/// of connection tracking zones (which registers 11 to 13 hold) and of conjunctions.
-fn flow(line: &str, tunnels: &BTreeMap<&str, &str>) -> String {
+/// of datapaths, of connection tracking zones (which registers 11 to 13 hold) and of conjunctions.
+fn flow(
+    line: &str,
+    tunnels: &BTreeMap<&str, &str>,
+    datapaths: &BTreeMap<String, String>,
+) -> String {
     let delimiters = [' ', ',', '=', ':', '(', ')', '"'];
     let mut flow = String::new();
     let mut before = "";
@@ -233,10 +261,19 @@ fn flow(line: &str, tunnels: &BTreeMap<&str, &str>) -> String {
         let (name, delimiter) = word.split_at(word.trim_end_matches(delimiters).len());
         let zone = ["11", "12", "13"].map(|register| format!("->NXM_NX_REG{register}[]"));
         let is_new = ["cookie", "conj_id", "conjunction"].contains(&before);
-        match zone.iter().find(|zone| name.ends_with(*zone)) {
+        let number = match before {
+            "metadata" => Some(name),
+            _ => DATAPATH_FIELDS.iter().find_map(|field| {
+                let number = name.strip_suffix(field)?;
+                number.strip_suffix("->")
+            }),
+        };
+        let datapath = number.and_then(|number| datapaths.get(number));
+        match (zone.iter().find(|zone| name.ends_with(*zone)), datapath) {
             _ if is_new => {}
-            Some(zone) => flow.push_str(zone),
-            None => flow.push_str(tunnels.get(name).unwrap_or(&name)),
+            (Some(zone), _) => flow.push_str(zone),
+            (_, Some(datapath)) => flow.push_str(datapath),
+            _ => flow.push_str(tunnels.get(name).unwrap_or(&name)),
         }
         flow.push_str(delimiter);
         before = name;
