@@ -104,7 +104,24 @@ pub(crate) fn ipv6(place: &Place) -> Result<(), Failed> {
             let ids = external_ids(cluster, node.name.as_str()).await?;
             assert_eq!(ids["ovn-remote"], "ssl:[fd00:170:168::2]:6642");
         }
-        joined_by(cluster, &["geneve"], "geneve").await
+        joined_by(cluster, &["geneve"], "geneve").await?;
+
+        let node = cluster.node("ovn-chassis-1")?;
+        let sh = async |script: &str| {
+            let output = node.exec(["sh", "-euc", script]).await?;
+            match output.status.success() {
+                true => Ok(output.text()),
+                false => Err(Failed::from(format!("{script}: {}", output.error_text()))),
+            }
+        };
+        let look =
+            "ip -6 -o addr show dev eth1 scope global; ip -6 route show dev eth1 proto kernel";
+        let before = sh(look).await?;
+        assert!(before.contains("fd00:170:168::/64"), "{before}");
+        sh("ip link set eth1 down; ip link set eth1 up").await?;
+        assert_eq!(sh(look).await?, before);
+        sh(&format!("ping -c 1 -w 10 {central}")).await?;
+        Ok(())
     })
 }
 

@@ -1,5 +1,6 @@
 //! Phase `links`: the underlay's bridges, every node's links with their addresses, and the VMs' namespaces.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -176,19 +177,26 @@ async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
         .filter(|link| !link.checksum_offload)
         .map(|link| link.node_name.clone())
         .collect();
-    let links = handle.plan.links.iter().flat_map(|link| &link.addresses);
-    let mut addresses = links.chain(tap.as_ref().map(|tap| &tap.address));
-    let has_ipv6 = addresses.any(|address| address.addr().is_ipv6());
+    let of_links = handle.plan.links.iter().flat_map(|link| {
+        let addresses = link.addresses.iter();
+        addresses.map(|address| (&link.node_name, address))
+    });
+    let addresses = of_links.chain(tap.as_ref().map(|tap| (&tap.name, &tap.address)));
+    let with_ipv6 = addresses.filter(|(_, address)| address.addr().is_ipv6());
+    let with_ipv6: BTreeSet<String> = with_ipv6.map(|(link, _)| link.clone()).collect();
     let namespaces = handle.node.namespaces();
     blocking(move || {
         namespaces.run(|| {
-            if has_ipv6 {
+            if !with_ipv6.is_empty() {
                 enable_ipv6()?;
             }
             for link in &unloaded {
                 set_tx_checksum(link, false)?;
             }
-            tap.map_or(Ok(()), |tap| create_tap(&tap.name, tap.index))
+            if let Some(tap) = tap {
+                create_tap(&tap.name, tap.index)?;
+            }
+            with_ipv6.iter().try_for_each(|link| keep_ipv6(link))
         })
     })
     .await?
@@ -241,6 +249,13 @@ fn enable_ipv6() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets a link have its IPv6 addresses still after it was set down and up, as it has those of IPv4
+/// (`keep_addr_on_down` in the kernel's `Documentation/networking/ip-sysctl.rst`).
+fn keep_ipv6(link: &str) -> io::Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{link}/keep_addr_on_down");
+    std::fs::write(path, "1")
 }
 
 /// Takes away what there is of a VM on a node that runs: its link, at once, and its namespace.
