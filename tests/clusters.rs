@@ -18,6 +18,7 @@ mod rows;
 mod seeding;
 mod seeds;
 mod shim;
+mod suite;
 mod traffic;
 mod underlays;
 mod versions;
@@ -149,6 +150,30 @@ fn main() {
             MAIN,
             &["ip", "ping", "ovs-vsctl", "ovn-nbctl"],
             node::fake_vms,
+        ),
+        (
+            "systemctl_starts_and_stops_frr",
+            &[Runtime::Native],
+            &["mmdebstrap"],
+            node::frr,
+        ),
+        (
+            "a_suite_tells_how_each_test_ended",
+            &[Runtime::Native],
+            &["ovn-nbctl"],
+            suite::verdicts,
+        ),
+        (
+            "a_suite_that_is_given_up_leaves_nothing",
+            &[Runtime::Native],
+            &[],
+            suite::ended,
+        ),
+        (
+            "a_suite_that_cannot_run_says_why",
+            &[Runtime::Native],
+            &[],
+            suite::refused,
         ),
         (
             "only_daemons_are_executed",

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use ofm_tests::{Place, wait_until_gone};
+use ofm_tests::{Place, other_release, wait_until_gone};
 use serde_json::Value;
 
 use crate::traffic::GRACE;
+use crate::versions::PACKAGES;
 
 /// A shell script in a node, which must succeed; returns what it wrote.
 fn sh(place: &Place, node: &str, script: &str) -> Result<String, Failed> {
@@ -150,6 +151,45 @@ pub(crate) fn fake_vms(place: &Place) -> Result<(), Failed> {
     sh(place, CHASSIS, "ip link set eth1 down; ip link set eth1 up")?;
     assert_eq!(sh(place, CHASSIS, look)?, before);
     ping("10.0.0.4")?;
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
+
+/// Where FRR is installed, scripts start and stop it as if systemd did.
+pub(crate) fn frr(place: &Place) -> Result<(), Failed> {
+    let root = other_release(&PACKAGES)?;
+    let root = root.to_string_lossy();
+    place.run(&["start", "--no-fake-vms", "--chassis-ovn", &root])?;
+    let state = || {
+        sh(
+            place,
+            CHASSIS,
+            "systemctl is-active frr || test $? = 3; pgrep -cx zebra || true",
+        )
+    };
+    assert_eq!(state()?, "inactive\n0");
+    sh(place, CHASSIS, "systemctl start frr")?;
+    assert_eq!(state()?, "active\n1");
+    let with_bgp = "sed -i s/^bgpd=no/bgpd=yes/ /etc/frr/daemons; systemctl restart frr.service; \
+                    vtysh -c 'show daemons'";
+    let daemons = sh(place, CHASSIS, with_bgp)?;
+    assert!(daemons.contains("bgpd"), "{daemons}");
+    sh(place, CHASSIS, "systemctl status frr")?;
+    // The others have an FRR of their own, which nobody has started.
+    let other = sh(
+        place,
+        "ovn-chassis-2",
+        "systemctl is-active frr || test $? = 3",
+    );
+    assert_eq!(other?, "inactive");
+    sh(place, CHASSIS, "systemctl stop frr")?;
+    assert_eq!(state()?, "inactive\n0");
+
+    let refused = sh(place, CHASSIS, "systemctl start ssh").expect_err("it is not FRR");
+    let said = refused.message().unwrap_or_default();
+    assert!(said.contains("only the service frr is known"), "{said}");
+    sh(place, CHASSIS, "systemctl start frr")?;
     place.run(&["stop"])?;
     wait_until_gone(place, GRACE)?;
     Ok(())

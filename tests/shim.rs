@@ -1,10 +1,11 @@
 //! `ofm` in the place of a container engine.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use ofm_tests::{Place, describe, program, wait_until_gone};
@@ -132,6 +133,30 @@ pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
     ])?;
     let look = "until test -s /tmp/pid; do :; done; kill $(cat /tmp/pid)";
     shim.says(&["exec", CHASSIS, "sh", "-c", look])?;
+
+    // Whoever reads what a program writes does not wait for what that leaves behind.
+    let began = Instant::now();
+    let left = shim.says(&["exec", CHASSIS, "sh", "-c", "sleep 1000 & echo $!"])?;
+    shim.says(&["exec", CHASSIS, "kill", left.trim()])?;
+    assert!(began.elapsed() < Duration::from_secs(500), "it waited");
+
+    // What is written to one pipe in two ways keeps its order, and a reader who leaves ends the program.
+    let script = "for n in $(seq 100); do echo $n; echo $n >&2; done";
+    let (mut reader, writer) = std::io::pipe()?;
+    let mut command = shim.podman(&["exec", CHASSIS, "sh", "-c", script]);
+    let mut both = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    // It holds the ends for writing.
+    drop(command);
+    let mut lines = String::new();
+    reader.read_to_string(&mut lines)?;
+    assert!(both.wait()?.success());
+    let expected: String = (1..=100).map(|n| format!("{n}\n{n}\n")).collect();
+    assert_eq!(lines, expected);
+    let mut yes = shim.podman(&["exec", CHASSIS, "yes"]);
+    let mut yes = yes.stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    BufReader::new(yes.stdout.take().ok_or("no standard output")?).read_line(&mut line)?;
+    assert_eq!((line.as_str(), yes.wait()?.code()), ("y\n", Some(128 + 13)));
 
     // A daemon has nothing open of whoever was there when it was started.
     let mut sh = program(Path::new("sh"));

@@ -138,14 +138,16 @@ pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The packages without which a root file system of Debian has no whole OVS and OVN.
-const PACKAGES: [&str; 6] = [
+/// The packages without which a root file system of Debian has no whole OVS and OVN, and FRR.
+pub(crate) const PACKAGES: [&str; 8] = [
+    "frr",
     "iproute2",
     "openvswitch-switch",
     "ovn-central",
     "ovn-host",
     "ovn-ic",
     "ovn-ic-db",
+    "procps",
 ];
 
 pub(crate) fn other_central(place: &Place) -> Result<(), Failed> {

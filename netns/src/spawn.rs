@@ -42,8 +42,9 @@ pub struct Command {
     args: Vec<OsString>,
     envs: Vec<(OsString, OsString)>,
     stdio: Stdio,
-    /// Where its output goes, instead of where `stdio` says.
-    output: Option<Arc<File>>,
+    /// Where its output and its errors go, instead of where `stdio` says.
+    stdout: Option<Arc<OwnedFd>>,
+    stderr: Option<Arc<OwnedFd>>,
     /// The process whose cgroups and capabilities it gets; without one it has the caller's.
     confined_like: Option<Process>,
     /// Where it starts, if not in the node's root folder.
@@ -61,7 +62,8 @@ impl Command {
             args: Vec::new(),
             envs: Vec::new(),
             stdio: Stdio::Capture,
-            output: None,
+            stdout: None,
+            stderr: None,
             confined_like: None,
             folder: None,
             credentials: None,
@@ -110,8 +112,22 @@ impl Command {
 
     /// Appends what it writes to a file, and gives it nothing to read.
     #[must_use]
-    pub fn output_to(mut self, file: File) -> Self {
-        self.output = Some(Arc::new(file));
+    pub fn output_to(self, file: File) -> Self {
+        let file = Arc::new(file.into());
+        self.stdio(Stdio::Null).stdout_to(&file).stderr_to(&file)
+    }
+
+    /// Has it write there, wherever else its streams lead.
+    #[must_use]
+    pub fn stdout_to(mut self, stream: &Arc<OwnedFd>) -> Self {
+        self.stdout = Some(Arc::clone(stream));
+        self
+    }
+
+    /// Has it write its errors there, wherever else its streams lead.
+    #[must_use]
+    pub fn stderr_to(mut self, stream: &Arc<OwnedFd>) -> Self {
+        self.stderr = Some(Arc::clone(stream));
         self
     }
 
@@ -193,11 +209,6 @@ impl Command {
         let mut captured = None;
         if let Some(pty) = pty {
             pty.attach(&mut command).map_err(failed)?;
-        } else if let Some(file) = &self.output {
-            command
-                .stdin(std::process::Stdio::null())
-                .stdout(file.try_clone().map_err(failed)?)
-                .stderr(file.try_clone().map_err(failed)?);
         } else if self.stdio == Stdio::Null {
             let null = std::process::Stdio::null;
             command.stdin(null()).stdout(null()).stderr(null());
@@ -211,6 +222,12 @@ impl Command {
                 .stdout(out.try_clone().map_err(failed)?)
                 .stderr(err.try_clone().map_err(failed)?);
             captured = Some((out, err));
+        }
+        if let Some(stream) = &self.stdout {
+            command.stdout(stream.try_clone().map_err(failed)?);
+        }
+        if let Some(stream) = &self.stderr {
+            command.stderr(stream.try_clone().map_err(failed)?);
         }
         if let Some(process) = &self.confined_like {
             let confinement = Confinement::of(process).map_err(failed)?;

@@ -1,5 +1,6 @@
 //! `ofm exec`, and how programs are run in nodes
 
+mod relay;
 mod terminal;
 
 use std::ffi::{OsStr, OsString};
@@ -101,8 +102,16 @@ async fn attached(command: Command, interactive: bool, tty: bool) -> anyhow::Res
     if !interactive {
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
     }
-    let mut child = command.stdio(Stdio::Inherit).spawn()?;
-    wait(&mut child, &mut signals).await
+    let (command, relays) = relay::instead_of_pipes(command.stdio(Stdio::Inherit))?;
+    let mut child = command.spawn()?;
+    let relayed = relays.run(child.process())?;
+    let status = wait(&mut child, &mut signals).await?;
+    tokio::select! {
+        result = relayed => result?,
+        // Nobody takes what the program wrote, and the signal cannot be the program's any more.
+        _ = signals.next() => {}
+    }
+    Ok(status)
 }
 
 /// A variable that is given as `NAME=VALUE`, or as `NAME` for our own value of it.

@@ -7,15 +7,13 @@ mod tree;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use futures::{FutureExt, StreamExt, stream};
 use ofm::spec::DatapathChoice;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 
 use crate::commands::Global;
 use crate::commands::selection::DatapathArg;
@@ -85,7 +83,7 @@ impl Suite {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         let jobs = self.jobs.unwrap_or_else(processors).max(1);
         let (ovs, ovn) = self.software()?;
-        let run = Arc::new(Run {
+        let run = Run {
             output: report::folder(&self.output)?,
             state_root: global.state_root(),
             datapath: self.datapath.into(),
@@ -94,7 +92,7 @@ impl Suite {
             shim,
             ovs,
             ovn,
-        });
+        };
         let all = tests(&run, &chosen, jobs);
         let outcomes = tokio::select! {
             biased;
@@ -152,24 +150,20 @@ fn warn_of_forwarding() {
     }
 }
 
-/// Runs tests, some at once, and tells of each when it is over.
+/// Runs tests in their order, some at once, and tells of each when it is over.
 async fn tests(
-    run: &Arc<Run>,
+    run: &Run,
     chosen: &[usize],
     jobs: usize,
 ) -> anyhow::Result<BTreeMap<usize, Outcome>> {
-    let permits = Arc::new(Semaphore::new(jobs));
-    let mut running = JoinSet::new();
-    for &number in chosen {
-        let (run, permits) = (Arc::clone(run), Arc::clone(&permits));
-        running.spawn(async move {
-            let _permit = permits.acquire_owned().await?;
-            anyhow::Ok((number, run::test(&run, number).await?))
-        });
-    }
+    let running = chosen.iter().map(|&number| {
+        let outcome = run::test(run, number);
+        outcome.map(move |outcome| (number, outcome))
+    });
+    let mut running = stream::iter(running).buffer_unordered(jobs);
     let mut outcomes = BTreeMap::new();
-    while let Some(ended) = running.join_next().await {
-        let (number, outcome) = ended??;
+    while let Some((number, outcome)) = running.next().await {
+        let outcome = outcome?;
         let name = run.suite.name(number);
         eprintln!("{number:>3}: {name}: {}", outcome.verdict);
         if let Verdict::Unfit(error) = &outcome.verdict
