@@ -234,6 +234,9 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
         cluster
             .restart("ovn-chassis-1", "ovs-vswitchd", &wrap)
             .await?;
+        let mut vswitchd = chassis.unixctl("ovs-vswitchd").await?;
+        let bridges = vswitchd.call("ofproto/list", &[]).await?;
+        assert!(bridges.contains("br-int"), "it has not begun: {bridges}");
         let script = "tr '\\0' '\\n' < /proc/$(cat /run/openvswitch/ovs-vswitchd.pid)/environ";
         let environment = chassis.exec(["sh", "-c", script]).await?.text();
         assert!(environment.contains("OFM_TEST=wrapped"), "{environment}");

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ofm_netns::Process;
+use ovsdb_client::MonitorTable;
 
 use crate::apply;
 use crate::apply::daemons::launch;
@@ -107,6 +108,40 @@ async fn running(handle: &NodeHandle, daemon: &DaemonPlan) -> std::io::Result<Op
     Ok(process.filter(is_it))
 }
 
+/// Whether a daemon serves that tells nobody when it does. A switch answers before it has looked into its database; it has
+/// configured itself when it has bridges of those that are there.
+async fn serves(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<bool, Error> {
+    // Its own number is known once it has written its pidfile.
+    let process = running(handle, daemon).await;
+    let process = process.map_err(|e| Error::in_node(&handle.plan.name, "looking for it", e))?;
+    let control = handle.unixctl(&daemon.name).await;
+    let (Some(_), Ok(mut control)) = (process, control) else {
+        return Ok(false);
+    };
+    if daemon.name != "ovs-vswitchd" {
+        return Ok(true);
+    }
+    let bridges = bridges(handle).await?;
+    let Ok(made) = control.call("ofproto/list", &[]).await else {
+        return Ok(false);
+    };
+    let is_made = |bridge: &String| made.lines().any(|made| made == bridge);
+    Ok(bridges.is_empty() || bridges.iter().any(is_made))
+}
+
+/// The bridges that the database of a node's switch has.
+async fn bridges(handle: &NodeHandle) -> Result<Vec<String>, Error> {
+    let table = MonitorTable::new("Bridge").columns(["name"]);
+    let monitor = handle.ovs().await?.monitor("Open_vSwitch", &[table]).await;
+    let monitor =
+        monitor.map_err(|e| Error::in_node(&handle.plan.name, "reading its bridges", e))?;
+    let rows = monitor.snapshot();
+    let names = rows.rows("Bridge");
+    Ok(names
+        .filter_map(|(_, row)| Some(row.str("name")?.to_owned()))
+        .collect())
+}
+
 async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> Result<(), Error> {
     let name = &handle.plan.name;
     let log = handle.plan.log_of(daemon);
@@ -125,13 +160,7 @@ async fn wrapped(handle: &NodeHandle, daemon: &DaemonPlan, wrap: &[String]) -> R
     let mut child = blocking(move || command.spawn()).await?;
     let began = Instant::now();
     loop {
-        // Its own number is known once it has written its pidfile, which it does when it serves.
-        let serves = running(handle, daemon).await;
-        if serves
-            .map_err(|e| Error::in_node(name, "looking for it", e))?
-            .is_some()
-            && handle.unixctl(&daemon.name).await.is_ok()
-        {
+        if serves(handle, daemon).await? {
             let left = child.leave();
             return left.map_err(|e| Error::in_node(name, "leaving it", e));
         }
