@@ -15,7 +15,7 @@ deps: ## Install the programs that are missing to run ofm
 	@scripts/install-deps
 
 build: ## Build ofm (target/release/ofm)
-	$(CARGO) build --release
+	$(CARGO) build --release --package ofm-cli
 
 start: deps build ## Start the default cluster, show it, and ping between VMs on two chassis
 	@if shown=$$($(SUDO) $(OFM) status 2>/dev/null) && [ -n "$$shown" ]; then \
