@@ -214,6 +214,7 @@ impl Builder {
         // Engines are told of folders in it, and know nothing of this process's working directory.
         let root = std::path::absolute(&root).map_err(|e| Error::state("finding", &root, e))?;
         host::require_root()?;
+        host::refuse_chroot()?;
         // Known before an engine is asked, which would only say that all names are taken.
         if state::is_locked(&root.join(self.spec.name.as_str())) {
             let name = self.spec.name.to_string();

@@ -33,6 +33,9 @@ pub enum Error {
     /// The caller may not create namespaces.
     #[error("starting a cluster needs root")]
     NotRoot,
+    /// The caller's root folder is not its mount namespace's.
+    #[error("a cluster cannot be started in a chroot")]
+    Chroot,
     /// Programs or schemas of OVS and OVN were not found.
     #[error("not found on this machine: {}", .0.join(", "))]
     Missing(Vec<String>),
@@ -175,6 +178,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::NotRoot => Some("run it with sudo, or as root in a container".into()),
+            Error::Chroot => Some("use pivot_root, as containers do, or start it outside".into()),
             Error::Missing(_) => Some(
                 "install Open vSwitch and OVN: openvswitch-switch, ovn-central, ovn-host, ovn-ic and ovn-ic-db on Debian \
                  and Ubuntu; openvswitch, ovn-central and ovn-host on Fedora; or name paths to them (--ovs, --ovn)"

@@ -75,3 +75,12 @@ pub(crate) fn require_root() -> Result<(), Error> {
         Err(Error::NotRoot)
     }
 }
+
+/// Whether nodes can have roots of their own.
+pub(crate) fn refuse_chroot() -> Result<(), Error> {
+    match ofm_netns::in_chroot() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(Error::Chroot),
+        Err(error) => Err(Error::state("looking at", Path::new("/"), error)),
+    }
+}

@@ -45,7 +45,7 @@ pub use descriptors::keep_descriptors;
 pub use error::{EnterError, KeeperError, NodeError, SpawnError};
 pub use ioctl::{create_tap, set_tx_checksum};
 pub use keeper::Keeper;
-pub use namespaces::Namespaces;
+pub use namespaces::{Namespaces, in_chroot};
 pub use node::Node;
 pub use process::{Process, ProcessId};
 pub use pty::Pty;

@@ -110,6 +110,25 @@ impl Namespaces {
     }
 }
 
+/// Whether the caller's root folder is not the one with which its mount namespace begins, as after chroot(2). There no node
+/// can be made: a thread that enters a node's mount namespace gets the root with which that begins (setns(2)).
+///
+/// # Errors
+/// When the caller may not enter even its own mount namespace.
+pub fn in_chroot() -> io::Result<bool> {
+    let own = Namespaces {
+        process: Process::current()?,
+        types: ThreadNameSpaceType::MOUNT,
+        inner_net: None,
+    };
+    let root = || {
+        let root = rustix::fs::stat("/")?;
+        io::Result::Ok((root.st_dev, root.st_ino))
+    };
+    let first = own.run(root).map_err(io::Error::other)??;
+    Ok(first != root()?)
+}
+
 /// Runs `f` on a thread that ends with it, so that whatever `f` does to its thread needs no undoing.
 pub(crate) fn on_fresh_thread<T: Send>(f: impl FnOnce() -> T + Send) -> io::Result<T> {
     std::thread::scope(|scope| {

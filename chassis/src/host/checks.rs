@@ -8,7 +8,7 @@ use rustix::mount::FsOpenFlags;
 use serde::Serialize;
 
 use super::limits::Limits;
-use super::require_root;
+use super::{refuse_chroot, require_root};
 use crate::plan::Role;
 use crate::runtime::EngineKind;
 use crate::runtime::engine::{Engine, EngineError};
@@ -61,6 +61,15 @@ pub async fn checks(state_root: &Path, chassis: u32) -> Vec<Check> {
         Check::required("root", root, format!("uid {uid}"), "run ofm as root"),
         kernel(),
     ];
+    if root {
+        let chroot = refuse_chroot().is_err();
+        checks.push(Check::required(
+            "root folder",
+            !chroot,
+            if chroot { "a chroot" } else { "no chroot" },
+            "use pivot_root, as containers do, or run ofm outside",
+        ));
+    }
     checks.extend(software());
     let kernels_datapath = ofm_underlay::has_openvswitch_datapath();
     let tun = Path::new("/dev/net/tun").exists();
