@@ -280,6 +280,12 @@ fn main() {
         ),
         ("unusable_software_is_refused", MAIN, &[], versions::refused),
         (
+            "a_daemon_that_never_serves_ends_the_start",
+            &[Runtime::Native],
+            &[],
+            versions::silent,
+        ),
+        (
             "a_central_of_another_release_serves",
             &[Runtime::Native],
             &["mmdebstrap"],

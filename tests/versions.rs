@@ -1,16 +1,19 @@
 //! Open vSwitch and OVN that are not the host's, and nodes of different versions.
 
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use ofm::plan::Role;
 use ofm::topology::VmSpec;
 use ofm::{Source, Sources, Topology};
-use ofm_tests::{Place, copy_program, leftovers, other_release};
+use ofm_tests::{Place, copy_program, leftovers, other_release, wait_until_gone};
 
 use crate::block_on;
 use crate::refusals::refused as refused_command;
+use crate::traffic::GRACE;
 
 /// Where the host has a program or schema, free of links.
 fn of_host(name: &str) -> Result<PathBuf, Failed> {
@@ -135,6 +138,39 @@ pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
         assert!(!place.root().join(place.name()).exists(), "{args:?}");
         assert!(leftovers(place)?.is_empty(), "{args:?}");
     }
+    Ok(())
+}
+
+/// A daemon that never serves is waited for as long as was asked for; then the start fails, says so, and leaves nothing.
+pub(crate) fn silent(place: &Place) -> Result<(), Failed> {
+    let folder = folder()?;
+    let in_prefix = |&(_, name): &(&str, &'static str)| {
+        let path = match name.strip_suffix(".ovsschema") {
+            Some(_) => format!("share/{name}"),
+            None => format!("bin/{name}"),
+        };
+        (path, name)
+    };
+    let files: Vec<_> = OVN_TREE.iter().map(in_prefix).collect();
+    let files: Vec<_> = files.iter().map(|(p, name)| (p.as_str(), *name)).collect();
+    fill(folder.path(), &files, true)?;
+    let northd = folder.path().join("bin/ovn-northd");
+    std::fs::remove_file(&northd)?;
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = --version ]; then exec {} --version; fi\nexec sleep 600\n",
+        of_host("ovn-northd")?.display()
+    );
+    std::fs::write(&northd, script)?;
+    std::fs::set_permissions(&northd, Permissions::from_mode(0o755))?;
+    let prefix = folder.path().to_string_lossy();
+    let args = ["start", "--ovn", &prefix, "--ready-timeout", "2"];
+    let began = Instant::now();
+    let output = place.ofm(&args).output()?;
+    let words = ["ovn-central-az1", "ovn-northd did not serve within 2"];
+    refused_command(&args, &output, 1, &words);
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_secs(2), "{waited:?}");
+    wait_until_gone(place, GRACE)?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ofm_netns::Keeper;
@@ -151,6 +152,14 @@ impl Builder {
     #[must_use]
     pub fn datapath(mut self, datapath: DatapathChoice) -> Self {
         self.spec.datapath = datapath;
+        self
+    }
+
+    /// How long a daemon may take until it serves, and then all of them until the cluster is ready, in whole seconds; two
+    /// minutes unless told otherwise.
+    #[must_use]
+    pub fn ready_timeout(mut self, time: Duration) -> Self {
+        self.spec.ready_timeout = u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1);
         self
     }
 

@@ -75,6 +75,7 @@ impl Cluster {
                     NodeHandle {
                         plan,
                         node,
+                        ready_timeout: state.plan.ready_timeout,
                         trace: None,
                     },
                 );

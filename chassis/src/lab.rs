@@ -110,6 +110,9 @@ pub struct Lab {
     /// Seconds that a container engine may take to answer a request. Default: 60.
     #[schemars(range(min = 1))]
     pub engine_timeout: Option<u32>,
+    /// Seconds that a daemon may take until it serves, and then all of them until the cluster is ready. Default: 120.
+    #[schemars(range(min = 1))]
+    pub ready_timeout: Option<u32>,
     /// Datapath of the switches. Default: `auto`.
     pub datapath: Option<DatapathChoice>,
     /// Subnet on which the tunnels run, IPv4 or IPv6. Default: `170.168.0.0/16`.
@@ -258,6 +261,7 @@ impl Lab {
             software: self.software.or(software),
             engine_socket: self.engine_socket.or(other.engine_socket),
             engine_timeout: self.engine_timeout.or(other.engine_timeout),
+            ready_timeout: self.ready_timeout.or(other.ready_timeout),
             datapath: self.datapath.or(other.datapath),
             underlay: self.underlay.or(other.underlay),
             first_address: self.first_address.or(other.first_address),

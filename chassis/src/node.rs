@@ -25,6 +25,8 @@ const LOG_LINES: usize = 8;
 pub struct NodeHandle {
     pub(crate) plan: NodePlan,
     pub(crate) node: Node,
+    /// How long its daemons may take.
+    pub(crate) ready_timeout: Duration,
     /// The timeline of its cluster's start, if somebody asked for one.
     pub(crate) trace: Option<Trace>,
 }
@@ -66,7 +68,21 @@ impl NodeHandle {
     /// # Errors
     /// [`Error::NoAnswer`] after 5 seconds.
     pub async fn ping(&self, address: IpAddr) -> Result<Duration, Error> {
-        ping::ping(self.plan.name.as_str(), self.node.namespaces(), address).await
+        self.ping_within(address, ping::DEADLINE).await
+    }
+
+    /// [`NodeHandle::ping`] with a patience of its own.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] after that time.
+    pub async fn ping_within(&self, address: IpAddr, within: Duration) -> Result<Duration, Error> {
+        ping::ping(
+            self.plan.name.as_str(),
+            self.node.namespaces(),
+            address,
+            within,
+        )
+        .await
     }
 
     /// A client of its own OVS database.

@@ -13,8 +13,8 @@ use crate::node::blocking;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long [`ping`] waits.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// How long a ping waits unless it is told.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Sends ICMP echo requests from somewhere, whose name is for errors, until one is answered; returns the round trip of
 /// that one.
@@ -22,9 +22,10 @@ pub(crate) async fn ping(
     name: &str,
     namespaces: Namespaces,
     address: IpAddr,
+    within: Duration,
 ) -> Result<Duration, Error> {
     let began = Instant::now();
-    let answer = blocking(move || namespaces.run(|| echo(address, began + DEADLINE)))
+    let answer = blocking(move || namespaces.run(|| echo(address, began + within)))
         .await?
         .map_err(|e| Error::in_node(name, "sending an ICMP echo", e))?;
     answer.ok_or_else(|| Error::NoAnswer {

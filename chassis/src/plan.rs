@@ -16,6 +16,7 @@ pub(crate) mod zones;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,8 @@ pub struct Plan {
     pub rbac: bool,
     /// Whether databases begin with what the daemons would write at their start.
     pub seed: bool,
+    /// How long a daemon may take until it serves, and then all of them until the cluster is ready.
+    pub ready_timeout: Duration,
     /// How `ovn-ic` reaches the databases of the interconnection, if there is one.
     pub interconnection: Option<InterconnectionPlan>,
     /// Subnet of the underlay.
@@ -355,6 +358,7 @@ impl Plan {
             tls: spec.tls,
             rbac: spec.rbac,
             seed: spec.seed,
+            ready_timeout: Duration::from_secs(spec.ready_timeout.into()),
             interconnection: None,
             underlay: spec.underlay.trunc(),
             mtu: spec.mtu,

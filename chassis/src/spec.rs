@@ -65,6 +65,8 @@ pub struct ClusterSpec {
     pub engine_socket: Option<PathBuf>,
     /// How many seconds a container engine may take to answer one request. Default: 60.
     pub engine_timeout: u32,
+    /// How many seconds a daemon may take until it serves, and then all of them until the cluster is ready. Default: 120.
+    pub ready_timeout: u32,
     /// Datapath of the switches. Default: [`DatapathChoice::Auto`].
     pub datapath: DatapathChoice,
     /// Contents of the northbound database and the fake VMs. Default: [`Workload::Demo`].
@@ -153,6 +155,7 @@ impl Default for ClusterSpec {
             software: Sources::default(),
             engine_socket: None,
             engine_timeout: 60,
+            ready_timeout: 120,
             datapath: DatapathChoice::default(),
             workload: Workload::default(),
             underlay: Ipv4Net::new_assert(Ipv4Addr::new(170, 168, 0, 0), 16).into(),

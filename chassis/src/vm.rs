@@ -37,7 +37,15 @@ impl Vm {
     /// # Errors
     /// [`Error::NoAnswer`] after 5 seconds.
     pub async fn ping(&self, address: IpAddr) -> Result<Duration, Error> {
-        ping::ping(&self.plan.name, self.namespaces.clone(), address).await
+        self.ping_within(address, ping::DEADLINE).await
+    }
+
+    /// [`Vm::ping`] with a patience of its own, for machines that are slow or addresses that come late.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] after that time.
+    pub async fn ping_within(&self, address: IpAddr, within: Duration) -> Result<Duration, Error> {
+        ping::ping(&self.plan.name, self.namespaces.clone(), address, within).await
     }
 
     /// Runs a program in it, as [`NodeHandle::exec`] does in a node.

@@ -1,7 +1,5 @@
 //! Phase `daemons`: every daemon, each launched once what it needs is there.
 
-use std::time::Duration;
-
 use futures::future::try_join_all;
 use tokio::sync::{Semaphore, SetOnce};
 
@@ -15,9 +13,6 @@ use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{DaemonPlan, Plan, Role};
 use crate::trace::SpanKind;
-
-/// How long a daemon may take until it serves, on a machine where many start at once.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The name of the wait for what the first controller writes.
 const MODEL: &str = "rows of the first controller";
@@ -161,14 +156,14 @@ pub(crate) async fn launch(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(
 async fn serve(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
     let command = handle.command(&daemon.program).args(&daemon.args);
     let child = blocking(move || command.spawn()).await?;
-    let output = match tokio::time::timeout(DEADLINE, child.output()).await {
+    let output = match tokio::time::timeout(handle.ready_timeout, child.output()).await {
         Ok(output) => output?,
         Err(_) => {
             return Err(Error::NotReady {
                 node: handle.plan.name.to_string(),
                 phase: Phase::Daemons,
                 missing: format!("{} did not serve", daemon.name),
-                waited: DEADLINE,
+                waited: handle.ready_timeout,
                 log: handle.log_tail(&daemon.name),
             });
         }

@@ -7,7 +7,6 @@
 //! anyway.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures::future::try_join_all;
 use ovsdb_client::value::{Atom, Datum, Row};
@@ -20,9 +19,6 @@ use crate::error::Error;
 use crate::node::NodeHandle;
 use crate::plan::ovs::{Port, TUNNELS, Written};
 use crate::plan::{NodePlan, Plan, Role};
-
-/// How long the first controller may take to write its rows.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The one key of `Chassis.other_config` that differs between the gateways and the chassis of a cluster.
 const OPTIONS: &str = "ovn-cms-options";
@@ -42,7 +38,7 @@ pub(crate) struct Model {
 impl Model {
     /// Waits until the first controller of a cluster has written all that it writes at its start.
     pub(crate) async fn first(cluster: &Cluster, handle: &NodeHandle) -> Result<Self, Error> {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + cluster.plan().ready_timeout;
         let peer = peers(cluster, &handle.plan).next();
         if let Some(peer) = peer {
             ready::wait_for_tunnel(handle, peer, deadline).await?;

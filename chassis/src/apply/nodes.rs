@@ -72,6 +72,7 @@ async fn one(cluster: &Cluster, plan: &NodePlan) -> Result<(String, NodeHandle),
     let handle = NodeHandle {
         plan: plan.clone(),
         node,
+        ready_timeout: cluster.plan().ready_timeout,
         trace: cluster.trace.clone(),
     };
     Ok((plan.name.to_string(), handle))

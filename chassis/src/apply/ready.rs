@@ -7,7 +7,6 @@ mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures::future::{BoxFuture, try_join_all};
 use ipnet::IpNet;
@@ -28,15 +27,12 @@ use southbound::Southbound;
 use switch::Switches;
 pub(crate) use switch::count_tunnels;
 
-/// How long a cluster may take from its daemons' start until it is ready.
-const DEADLINE: Duration = Duration::from_secs(120);
-
 /// Waits until everything is ready. Returns the addresses that VMs got by DHCP.
 pub(crate) async fn wait(
     cluster: &Cluster,
     clock: &mut Clock,
 ) -> Result<BTreeMap<String, IpNet>, Error> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + cluster.plan().ready_timeout;
     let chassis: Vec<&NodeHandle> = own_chassis(cluster).collect();
 
     let began = clock.begin(Phase::Chassis, chassis.len());
@@ -119,7 +115,7 @@ pub(crate) async fn wait_for_newcomers(
     newcomers: &[&NodePlan],
     clock: &mut Clock,
 ) -> Result<(), Error> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + cluster.plan().ready_timeout;
     let plan = cluster.plan();
     let zones = plan
         .zones
@@ -163,7 +159,7 @@ pub(crate) async fn wait_for_newcomers(
 
 /// Waits until no chassis has a tunnel to one that has left.
 pub(crate) async fn wait_without(cluster: &Cluster, left: &NodePlan) -> Result<(), Error> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + cluster.plan().ready_timeout;
     let gone = BTreeSet::from([left.address.to_string()]);
     let watched = Switches::default();
     let others = own_chassis(cluster).filter(|handle| handle.plan.name != left.name);
@@ -182,7 +178,7 @@ pub(crate) async fn wait_without(cluster: &Cluster, left: &NodePlan) -> Result<(
 
 /// Waits until every chassis has tunnels to all the others, and to no chassis that there is no more.
 async fn wait_for_tunnels(cluster: &Cluster) -> Result<(), Error> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + cluster.plan().ready_timeout;
     let watched = Switches::default();
     let chassis = own_chassis(cluster);
     let chassis = chassis.map(|handle| watched.wait_for_tunnels(cluster, handle, deadline));
@@ -261,7 +257,7 @@ async fn members(cluster: &Cluster, deadline: Instant) -> Result<(), Error> {
 
 /// Waits until a server that was started again is back in its cluster, if it belongs to one.
 pub(crate) async fn wait_for_member(handle: &NodeHandle, daemon: &DaemonPlan) -> Result<(), Error> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + handle.ready_timeout;
     let databases = handle
         .plan
         .databases

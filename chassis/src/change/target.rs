@@ -1,6 +1,7 @@
 //! Making a running cluster what a spec asks for, with the least change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use ovsdb_client::value::Datum;
 use ovsdb_client::{Condition, Mutation, Schema, Transaction};
@@ -68,6 +69,7 @@ impl Cluster {
         let facts = self.facts(spec).await?;
         Plan::new(spec, &facts)?;
 
+        self.plan.ready_timeout = Duration::from_secs(spec.ready_timeout.into());
         let mut applied = Applied::default();
         let (gone, new) = vm_changes(&self.plan, &topologies);
         for name in gone {

@@ -130,6 +130,7 @@ impl Lab {
             },
             engine_socket: self.engine_socket.clone(),
             engine_timeout: self.engine_timeout.unwrap_or(usual.engine_timeout),
+            ready_timeout: self.ready_timeout.unwrap_or(usual.ready_timeout),
             datapath: self.datapath.unwrap_or(usual.datapath),
             workload: Workload::None,
             underlay: self.underlay.unwrap_or(usual.underlay),

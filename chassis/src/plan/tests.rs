@@ -386,7 +386,7 @@ fn containers_are_named_and_granted_what_host_and_engine_have() {
     let engine = EngineFacts {
         kind: crate::runtime::EngineKind::Docker,
         socket: "/run/docker.sock".into(),
-        deadline: std::time::Duration::from_secs(60),
+        deadline: Duration::from_secs(60),
         capabilities: [
             "NET_ADMIN",
             "NET_RAW",

@@ -233,6 +233,9 @@ struct RuntimeArgs {
     /// Seconds that a container engine may take to answer a request
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     engine_timeout: u32,
+    /// Seconds that a daemon may take until it serves, and then all of them until the cluster is ready
+    #[arg(long, value_name = "SECONDS", env = "OFM_READY_TIMEOUT", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..))]
+    ready_timeout: u32,
     /// Folder of this machine that all nodes show as /data [default: one of the cluster's own]
     #[arg(long, value_name = "DIR", env = "FAKENODE_MNT_DIR")]
     data: Option<PathBuf>,
@@ -438,6 +441,7 @@ impl RuntimeArgs {
         };
         self.images.add_to(lab, layer);
         self.software.add_to(lab, layer)?;
+        lab.ready_timeout = layer.value("ready_timeout", &self.ready_timeout);
         lab.engine_timeout = layer.value("engine_timeout", &self.engine_timeout);
         lab.data = given(layer.option("data", &self.data))?;
         Ok(())

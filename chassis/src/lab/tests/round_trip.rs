@@ -244,7 +244,7 @@ prop_compose! {
         runtime in choice(&[RuntimeChoice::Native, RuntimeChoice::Docker, RuntimeChoice::Podman]),
         images in images(),
         (software, engine_socket) in (software(), path()),
-        engine_timeout in any::<u32>(),
+        (engine_timeout, ready_timeout) in any::<(u32, u32)>(),
         datapath in choice(&[DatapathChoice::Auto, DatapathChoice::Netdev, DatapathChoice::System]),
         underlay in net(),
         first_address in option::of(address()),
@@ -253,7 +253,7 @@ prop_compose! {
         (seed, monitor_all, remote_probe_interval, openflow_probe_interval) in any::<(bool, bool, u32, u32)>(),
     ) -> ClusterSpec {
         ClusterSpec {
-            runtime, images, software, engine_socket, engine_timeout, datapath, underlay, first_address, mtu, uplink, encapsulation,
+            runtime, images, software, engine_socket, engine_timeout, ready_timeout, datapath, underlay, first_address, mtu, uplink, encapsulation,
             seed, monitor_all, remote_probe_interval, openflow_probe_interval, ..spec
         }
     }
