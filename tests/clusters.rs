@@ -492,11 +492,30 @@ fn main() {
             trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
         }
     }
+    if let Some(part) = std::env::var_os("OFM_TEST_PART") {
+        trials = part_of(trials, &part.to_string_lossy());
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Err(error) = stop_shared_engines() {
         panic!("{error}");
     }
     conclusion.exit();
+}
+
+/// Those of a part that is named as in `2/3`: from the second on, every third of those that run. What is skipped is in the first.
+fn part_of(trials: Vec<Trial>, part: &str) -> Vec<Trial> {
+    let (number, parts) = part
+        .split_once('/')
+        .and_then(|(number, parts)| Some((number.parse().ok()?, parts.parse().ok()?)))
+        .filter(|&(number, parts): &(usize, usize)| (1..=parts).contains(&number))
+        .unwrap_or_else(|| panic!("OFM_TEST_PART is {part}, not like 2/3"));
+    let (skipped, run): (Vec<_>, Vec<_>) = trials.into_iter().partition(Trial::has_ignored_flag);
+    let skipped = skipped.into_iter().filter(|_| number == 1);
+    run.into_iter()
+        .skip(number - 1)
+        .step_by(parts)
+        .chain(skipped)
+        .collect()
 }
 
 /// A test on real daemons. What it lacks is its reason to be skipped, shown in its name.

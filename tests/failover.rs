@@ -5,7 +5,7 @@ use std::time::Duration;
 use libtest_mimic::Failed;
 use ofm::spec::DatabaseMode;
 use ofm::{Cluster, ClusterSpec, NodeHandle};
-use ofm_tests::Place;
+use ofm_tests::{Place, patience};
 use ovsdb_client::unixctl::{Role, Unixctl};
 use ovsdb_client::value::Row;
 use ovsdb_client::{Client, MonitorTable, Snapshot, Transaction};
@@ -18,6 +18,9 @@ use crate::matrix::DATABASES;
 /// before they stand for election, and up to a second more by chance.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long an answer to a ping may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
 pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
     block_on(async {
         let spec = ClusterSpec {
@@ -26,7 +29,7 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
         };
         let cluster = place.builder().spec(spec).start().await?;
         let (vm, peer) = (cluster.vm("sw01p1")?, "21.0.0.3".parse()?);
-        vm.ping(peer).await?;
+        vm.ping_within(peer, patience(ANSWER)).await?;
         let leader = leading(&cluster).await?;
         let name = leader.plan().name.clone();
         let others = cluster.plan().centrals(1).filter(|c| c.name != name);
@@ -38,7 +41,7 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
         let kill = format!("kill -9 $(cat {})", pidfiles.join(" "));
         let killed = leader.exec(["sh", "-c", &kill]).await?;
         assert!(killed.status.success(), "{}", killed.error_text());
-        vm.ping(peer).await?;
+        vm.ping_within(peer, patience(ANSWER)).await?;
 
         // A change by way of one of the others is carried out, and all the way to the southbound database as another
         // one shows it.
@@ -48,7 +51,7 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
         transaction.insert("Logical_Switch", row);
         let nb = client(&others[0], "ovnnb_db")
             .await?
-            .with_deadline(PATIENCE);
+            .with_deadline(patience(PATIENCE));
         nb.transact("OVN_Northbound", transaction).await?;
         let sb = client(&others[1], "ovnsb_db").await?;
         let table = MonitorTable::new("Datapath_Binding").columns(["external_ids"]);
@@ -59,9 +62,9 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
                 .then_some(())
         };
         monitor
-            .wait_until(Instant::now() + PATIENCE, translated)
+            .wait_until(Instant::now() + patience(PATIENCE), translated)
             .await?;
-        vm.ping(peer).await?;
+        vm.ping_within(peer, patience(ANSWER)).await?;
 
         let status = cluster.status().await?;
         assert!(!status.ready, "{status:#?}");
@@ -96,11 +99,11 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
                 .then_some(())
         };
         monitor
-            .wait_until(Instant::now() + PATIENCE, caught_up)
+            .wait_until(Instant::now() + patience(PATIENCE), caught_up)
             .await?;
         let status = cluster.status().await?;
         assert!(status.ready, "{status:#?}");
-        vm.ping(peer).await?;
+        vm.ping_within(peer, patience(ANSWER)).await?;
         cluster.stop().await?;
         Ok::<_, Failed>(())
     })?
@@ -134,7 +137,9 @@ async fn led(nodes: &[NodeHandle]) -> Result<(), Failed> {
                     })
                     .then_some(())
                 };
-                monitor.wait_until(Instant::now() + PATIENCE, leads).await?;
+                monitor
+                    .wait_until(Instant::now() + patience(PATIENCE), leads)
+                    .await?;
                 Ok::<_, Failed>(())
             })
         });

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 pub use engine::{Engine, EngineKind, EngineOptions};
 pub use image::{other_release, rootfs};
 pub use place::{
-    IMAGE, Place, Runtime, build, build_command, containers, on_kernel_datapath, shared_engine,
-    stop_shared_engines,
+    IMAGE, Place, Runtime, build, build_command, containers, on_kernel_datapath, patience,
+    shared_engine, stop_shared_engines,
 };
 
 /// Why a test cannot run here, or `None`. With `OFM_TEST_REQUIRE=all` nothing is ever missing: the test runs and fails.

@@ -11,13 +11,16 @@ use ofm::plan::Role;
 use ofm::spec::DatabaseMode;
 use ofm::status::Status;
 use ofm::{Cluster, ClusterSpec, NodeHandle, Vm};
-use ofm_tests::{Place, wait_until_gone};
+use ofm_tests::{Place, patience, wait_until_gone};
 use ovsdb_client::MonitorTable;
 use ovsdb_client::unixctl::{MemberStatus, Role as RaftRole, Unixctl};
 
 use crate::block_on;
 use crate::crash::GRACE_AT_ENGINE;
 use crate::rows::external_ids;
+
+/// How long an answer to a ping may take.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long a connection may take to be made.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -113,7 +116,7 @@ pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
         let targets = targets(&status, zones, &vm.name);
         let vm = cluster.vm(&vm.name)?;
         for target in targets {
-            vm.ping(target).await?;
+            vm.ping_within(target, patience(ANSWER)).await?;
         }
         Ok::<_, Failed>(())
     });
@@ -121,7 +124,8 @@ pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
     for zone in 1..=zones {
         let outside = cluster.node(&format!("ovnfake-ext{zone}"))?;
         for floating in ["172.16.{n}.110", "172.16.{n}.120", "300{n}::c", "300{n}::d"] {
-            outside.ping(address(floating, zone)?).await?;
+            let address = address(floating, zone)?;
+            outside.ping_within(address, patience(ANSWER)).await?;
         }
         // The host outside would find the way back to a VM's own address too, so that its answers prove no translation.
         for (vm, host, expected) in [
@@ -149,10 +153,10 @@ async fn seen_from(node: &NodeHandle, vm: &Vm, address: IpAddr) -> Result<IpAddr
     });
     let listener = tokio::net::TcpListener::from_std(listening??)?;
     let target = listener.local_addr()?;
-    let connection = vm.run(move || TcpStream::connect_timeout(&target, PATIENCE));
+    let connection = vm.run(move || TcpStream::connect_timeout(&target, patience(PATIENCE)));
     let _connection = connection.await?.map_err(|e| format!("{target}: {e}"))?;
     // The node may still have to hear that the VM has heard from it.
-    let (_, peer) = tokio::time::timeout(PATIENCE, listener.accept()).await??;
+    let (_, peer) = tokio::time::timeout(patience(PATIENCE), listener.accept()).await??;
     Ok(peer.ip())
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ofm::image::packages::Distribution;
 use ofm::spec::{DatapathChoice, Images, RuntimeChoice};
@@ -70,6 +71,18 @@ pub fn on_kernel_datapath() -> bool {
         Err(_) => false,
         Ok("system") => true,
         Ok(other) => panic!("OFM_TEST_DATAPATH may only be system, not {other:?}"),
+    }
+}
+
+/// How much time to allow on this machine for what takes so long at most on an ordinary one: as many times as long as
+/// `OFM_TEST_SLOWNESS` says, where a processor is emulated.
+pub fn patience(time: Duration) -> Duration {
+    match std::env::var("OFM_TEST_SLOWNESS") {
+        Err(_) => time,
+        Ok(times) => match times.parse::<u32>() {
+            Ok(times) if times > 0 => time * times,
+            _ => panic!("OFM_TEST_SLOWNESS is {times}, not a number from 1"),
+        },
     }
 }
 
@@ -203,6 +216,8 @@ impl Place {
             name,
             ..ClusterSpec::default()
         };
+        let ready = Duration::from_secs(spec.ready_timeout.into());
+        spec.ready_timeout = patience(ready).as_secs() as u32;
         if on_kernel_datapath() {
             spec.datapath = DatapathChoice::System;
         }
@@ -237,6 +252,8 @@ impl Place {
         if let Some(engine) = &self.engine {
             environment(&mut command, engine);
         }
+        let ready = self.spec().ready_timeout;
+        command.env("OFM_READY_TIMEOUT", ready.to_string());
         if on_kernel_datapath() {
             command.env("OVN_DP_TYPE", "system");
         }
