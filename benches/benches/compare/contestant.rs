@@ -50,9 +50,8 @@ impl Contestant {
     pub(crate) async fn ovn_fake_multinode(folder: &Path) -> anyhow::Result<Self> {
         let script = folder.join("ovn_cluster.sh");
         ensure!(script.exists(), "{} is not there", script.display());
-        let engine = std::env::var("RUNC_CMD").unwrap_or_else(|_| "podman".to_owned());
-        let mut list = program(&engine);
-        list.args(["ps", "--all", "--format", "{{.Names}}"]);
+        let engine = engine();
+        let list = with(program(&engine), &["ps", "--all", "--format", "{{.Names}}"]);
         let list = run(list).await?.success(&engine)?.output;
         let others = list
             .lines()
@@ -74,6 +73,14 @@ impl Contestant {
             .success(&format!("{self}: start"))?;
         let take_back = begun.unwrap_or_else(|| TakeBack::by(self.stop()));
         let mut figures = self.figures(&started)?;
+        if let Some(registered) = self.wait_until_registered(chassis) {
+            let registered = run(registered)
+                .await?
+                .success(&format!("{self}: wait for chassis"))?;
+            figures.wall = figures
+                .wall
+                .map(|wall| wall + registered.wall.as_secs_f64());
+        }
         if let Some(add) = self.add() {
             let added = run(add).await?;
             if added.status.code() != Some(USAGE) {
@@ -138,6 +145,23 @@ impl Contestant {
         }
     }
 
+    /// For one whose start does not wait for its chassis: waits until the southbound database has them.
+    fn wait_until_registered(&self, chassis: u32) -> Option<Command> {
+        if !matches!(self, Self::OvnFakeMultinode(_)) {
+            return None;
+        }
+        let mut wait = with(program(engine()), &["exec", "ovn-central-az1"]);
+        wait.args(["ovn-sbctl", "--timeout=300"]);
+        for number in 1..=chassis {
+            if number > 1 {
+                wait.arg("--");
+            }
+            let name = format!("ovn-chassis-{number}");
+            wait.args(["wait-until", "Chassis", &name]);
+        }
+        Some(wait)
+    }
+
     fn add(&self) -> Option<Command> {
         match self {
             Self::ByHand(script) => Some(with(program(script), &["add"])),
@@ -154,6 +178,11 @@ impl Contestant {
             Self::OvnFakeMultinode(folder) => with(ovn_cluster(folder), &["stop"]),
         }
     }
+}
+
+/// What ovn-fake-multinode runs its containers with.
+fn engine() -> String {
+    std::env::var("RUNC_CMD").unwrap_or_else(|_| "podman".to_owned())
 }
 
 /// It works only in its own folder.

@@ -3,7 +3,7 @@
 //! - `by hand`: a script with iproute2 and ovs-vsctl, four chassis at a time (benches/by-hand.sh, or another one);
 //! - `ofm, plain`: as much as that starts, a central and its chassis;
 //! - `ofm, default`: with TLS, ovn-ic, a gateway, the demo and its leases;
-//! - `ovn-fake-multinode`, where it is given, which does not wait until its cluster is ready.
+//! - `ovn-fake-multinode`, where it is given: its start, and a wait until its chassis are registered, which it leaves out.
 //!
 //! `cargo bench -p ofm-benches --bench compare -- --chassis 50 --rounds 3`
 #![expect(clippy::print_stdout, reason = "a bench shows what it measured")]
