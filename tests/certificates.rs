@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm::plan::Role;
 use ofm::{Cluster, ClusterSpec, NodeHandle};
 use ofm_tests::Place;
@@ -24,7 +24,7 @@ const CA: &str = "/opt/ovn/pki/switchca/cacert.pem";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Every node has a key and a certificate of its own, which no other node and nobody on the host can read.
-pub(crate) fn files(place: &Place) -> Result<(), Failed> {
+pub(crate) fn files(place: &Place) -> anyhow::Result<()> {
     let before = Path::new("/opt/ovn").exists();
     block_on(async {
         let spec = ClusterSpec {
@@ -41,7 +41,7 @@ pub(crate) fn files(place: &Place) -> Result<(), Failed> {
             let handle = cluster.node(name)?;
             let listed = handle.exec(["stat", "-c", "%a %u", KEY]).await?;
             assert_eq!(listed.text().trim(), "600 0", "{name}");
-            let read = async |path: &str| -> Result<String, Failed> {
+            let read = async |path: &str| -> anyhow::Result<String> {
                 Ok(handle.exec(["cat", path]).await?.text())
             };
             let (key, certificate, ca) =
@@ -63,7 +63,7 @@ pub(crate) fn files(place: &Place) -> Result<(), Failed> {
         assert_eq!(found, [authority]);
         assert_eq!(mode & 0o777, 0o600);
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })??;
     assert_eq!(
         Path::new("/opt/ovn").exists(),
@@ -74,12 +74,12 @@ pub(crate) fn files(place: &Place) -> Result<(), Failed> {
 }
 
 /// The common name of a certificate's subject, the last of the two in it.
-fn common_name(certificate: &str) -> Result<String, Failed> {
+fn common_name(certificate: &str) -> anyhow::Result<String> {
     // The object identifier 2.5.4.3, and the tag of a UTF8String.
     const ID: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x03, 0x0c];
     let der = CertificateDer::from_pem_slice(certificate.as_bytes())?;
     let at = der.windows(ID.len()).rposition(|window| window == ID);
-    let name = &der[at.ok_or("no common name")? + ID.len()..];
+    let name = &der[at.context("no common name")? + ID.len()..];
     Ok(String::from_utf8(name[1..=usize::from(name[0])].to_vec())?)
 }
 
@@ -103,7 +103,7 @@ fn private_keys(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// Every database of a central lets in who has a certificate of the cluster, and nobody else.
-pub(crate) fn strangers(place: &Place) -> Result<(), Failed> {
+pub(crate) fn strangers(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let cluster = place.builder().start().await?;
         let (chassis, central) = (cluster.node("ovn-chassis-1")?, cluster.plan().central());
@@ -121,7 +121,7 @@ pub(crate) fn strangers(place: &Place) -> Result<(), Failed> {
             let at = |method: &str| format!("{method}:{}:{port}", central.address);
             let own = (Pem::file(CERTIFICATE), Pem::file(KEY));
             let served = databases(&chassis, at("ssl"), Some(own))?;
-            assert!(served?.contains(&database.to_owned()));
+            assert!(served.is_ok_and(|names| names.contains(&database.to_owned())));
             for (remote, identity) in [
                 (at("tcp"), None),
                 (at("ssl"), None),
@@ -132,7 +132,7 @@ pub(crate) fn strangers(place: &Place) -> Result<(), Failed> {
             }
         }
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
@@ -141,8 +141,8 @@ fn databases(
     node: &NodeHandle,
     remote: String,
     identity: Option<(Pem, Pem)>,
-) -> Result<Result<Vec<String>, String>, Failed> {
-    node.node().namespaces().run(|| -> Result<_, Failed> {
+) -> anyhow::Result<Result<Vec<String>, String>> {
+    node.node().namespaces().run(|| -> anyhow::Result<_> {
         let tls = Tls::builder().ca(Pem::file(CA));
         let tls = match identity {
             Some((certificate, key)) => tls.identity(certificate, key),
@@ -162,7 +162,7 @@ fn databases(
 }
 
 /// With role-based access control a chassis can remove its own row and not that of another one.
-pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
+pub(crate) fn roles(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let spec = ClusterSpec {
             rbac: true,
@@ -195,7 +195,7 @@ pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
         monitor.wait_until(deadline, again).await?;
         assert_eq!(row_of(&monitor.snapshot(), other), before[1]);
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
@@ -204,7 +204,7 @@ async fn destroy(
     cluster: &Cluster,
     node: &str,
     chassis: &str,
-) -> Result<ofm_netns::Output, Failed> {
+) -> anyhow::Result<ofm_netns::Output> {
     let remote = format!("--db=ssl:{}:6642", cluster.plan().central().address);
     let argv = [
         "ovn-sbctl",

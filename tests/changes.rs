@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::{Context, bail};
 use ofm::spec::ChassisSpec;
 use ofm::{Cluster, Vm};
 use ofm_tests::{Place, describe, pause, program, wait_until_gone};
@@ -18,7 +18,7 @@ const ROUNDS: u32 = 20;
 const IN_FLIGHT: u64 = 10;
 
 /// Chassis come and go while two VMs talk, and the VMs do not notice.
-pub(crate) fn undisturbed(place: &Place) -> Result<(), Failed> {
+pub(crate) fn undisturbed(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let mut cluster = place.builder().start().await?;
         let (from, to) = (cluster.vm("sw01p1")?, cluster.vm("sw11p1")?);
@@ -64,7 +64,7 @@ pub(crate) fn undisturbed(place: &Place) -> Result<(), Failed> {
             "{sent} sent, the last answer is to {last}"
         );
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })??;
     wait_until_gone(place, GRACE)?;
     Ok(())
@@ -74,7 +74,7 @@ pub(crate) fn undisturbed(place: &Place) -> Result<(), Failed> {
 async fn end(
     vm: &Vm,
     talk: tokio::task::JoinHandle<Result<ofm_netns::Output, ofm::Error>>,
-) -> Result<(u64, BTreeSet<u64>), Failed> {
+) -> anyhow::Result<(u64, BTreeSet<u64>)> {
     vm.node().exec(["killall", "-INT", "ping"]).await?;
     let text = talk.await??.text();
     let answered = text.lines().filter_map(|line| {
@@ -86,11 +86,11 @@ async fn end(
         .lines()
         .find(|line| line.contains("packets transmitted"));
     let sent = summary.and_then(|line| line.split(' ').next()?.parse().ok());
-    Ok((sent.ok_or(text)?, answered))
+    Ok((sent.context(text)?, answered))
 }
 
 /// How many tunnels the nodes have whose names begin so.
-async fn tunnels(cluster: &Cluster, beginning: &str) -> Result<Vec<usize>, Failed> {
+async fn tunnels(cluster: &Cluster, beginning: &str) -> anyhow::Result<Vec<usize>> {
     let status = cluster.status().await?;
     let nodes = status.nodes.iter();
     let nodes = nodes.filter(|node| node.name.as_str().starts_with(beginning));
@@ -98,7 +98,7 @@ async fn tunnels(cluster: &Cluster, beginning: &str) -> Result<Vec<usize>, Faile
 }
 
 /// How many rows of the southbound database are about a chassis.
-async fn rows_of(cluster: &Cluster, chassis: &str) -> Result<usize, Failed> {
+async fn rows_of(cluster: &Cluster, chassis: &str) -> anyhow::Result<usize> {
     use ovsdb_client::{Condition, Transaction};
     let mut transaction = Transaction::new();
     let selects: Vec<_> = [
@@ -120,7 +120,7 @@ async fn rows_of(cluster: &Cluster, chassis: &str) -> Result<usize, Failed> {
 }
 
 /// The same from the command line, with a gateway, and with bad requests.
-pub(crate) fn commands(place: &Place) -> Result<(), Failed> {
+pub(crate) fn commands(place: &Place) -> anyhow::Result<()> {
     place.run(&["start", "--no-fake-vms", "--chassis", "1"])?;
     assert!(
         place
@@ -203,7 +203,7 @@ pub(crate) fn commands(place: &Place) -> Result<(), Failed> {
 }
 
 /// Daemons are started again: after they were killed, below another program, and as another program.
-pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
+pub(crate) fn restarted(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let cluster = place.builder().start().await?;
         let chassis = cluster.node("ovn-chassis-1")?;
@@ -260,13 +260,13 @@ pub(crate) fn restarted(place: &Place) -> Result<(), Failed> {
         let status = cluster.status().await?;
         assert!(status.ready, "{status:#?}");
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
 /// Pings until there is an answer. A switch that comes back has no flows until its controller looks for it again, which is up to
 /// eight seconds later (OVN's lib/rconn.c).
-async fn answered(from: &Vm, address: IpAddr) -> Result<(), Failed> {
+async fn answered(from: &Vm, address: IpAddr) -> anyhow::Result<()> {
     let mut last = from.ping(address).await;
     for _ in 0..3 {
         if last.is_ok() {
@@ -278,33 +278,33 @@ async fn answered(from: &Vm, address: IpAddr) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn pid(cluster: &Cluster, node: &str, daemon: &str) -> Result<Option<i32>, Failed> {
+async fn pid(cluster: &Cluster, node: &str, daemon: &str) -> anyhow::Result<Option<i32>> {
     let status = cluster.status().await?;
     let node = status
         .nodes
         .iter()
         .find(|n| n.name.as_str() == node)
-        .ok_or("no such node")?;
+        .context("no such node")?;
     let daemon = node
         .daemons
         .iter()
         .find(|d| d.name == daemon)
-        .ok_or("no such daemon")?;
+        .context("no such daemon")?;
     assert!(daemon.alive, "{daemon:?}");
     Ok(daemon.pid)
 }
 
 /// Chassis without databases of their own join another cluster's, over an uplink of each.
-pub(crate) fn joined(place: &Place) -> Result<(), Failed> {
+pub(crate) fn joined(place: &Place) -> anyhow::Result<()> {
     // Sixteen bytes are too many for the name of an interface.
     let number = place.name().rsplit('-').next().unwrap_or_default();
     let (a, b) = (format!("ofmA{number}"), format!("ofmB{number}"));
-    let ip = |args: &[&str]| -> Result<(), Failed> {
+    let ip = |args: &[&str]| -> anyhow::Result<()> {
         let output = program(Path::new("ip")).args(args).output()?;
         if output.status.success() {
             Ok(())
         } else {
-            Err(describe(&output).into())
+            bail!(describe(&output))
         }
     };
     let output = place.ofm(&["start", "--uplink", &a]).output()?;
@@ -374,7 +374,7 @@ pub(crate) fn joined(place: &Place) -> Result<(), Failed> {
 }
 
 /// Chassis come and go although the database of another one's switch is dead, which then has no tunnel to them.
-pub(crate) fn beside_a_dead_one(place: &Place) -> Result<(), Failed> {
+pub(crate) fn beside_a_dead_one(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let builder = place.builder().no_fake_vms().chassis(3);
         let mut cluster = builder.start().await?;
@@ -388,7 +388,7 @@ pub(crate) fn beside_a_dead_one(place: &Place) -> Result<(), Failed> {
         cluster.stop_chassis("guest-1").await?;
         assert_eq!(rows_of(&cluster, "guest-1").await?, 0);
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })??;
     wait_until_gone(place, GRACE)?;
     Ok(())

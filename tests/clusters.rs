@@ -23,8 +23,10 @@ mod traffic;
 mod underlays;
 mod versions;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use ofm_tests::{EngineKind, Place, Runtime, missing, on_kernel_datapath, stop_shared_engines};
+use libtest_mimic::{Arguments, Trial};
+use ofm_tests::{
+    EngineKind, Place, Runtime, missing, on_kernel_datapath, stop_shared_engines, trial,
+};
 
 const DOCKER: Runtime = Runtime::Engine(EngineKind::Docker);
 const PODMAN: Runtime = Runtime::Engine(EngineKind::Podman);
@@ -33,8 +35,8 @@ const USERSPACE: &[&str] = &["a_start_costs_what_was_recorded"];
 /// Where the whole suite runs.
 const MAIN: &[Runtime] = &[Runtime::Native, DOCKER];
 
-type Test = fn(&Place) -> Result<(), Failed>;
-type EngineTest = fn(EngineKind) -> Result<(), Failed>;
+type Test = fn(&Place) -> anyhow::Result<()>;
+type EngineTest = fn(EngineKind) -> anyhow::Result<()>;
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -418,7 +420,7 @@ fn main() {
     for &(name, runtimes, needs, test) in tests {
         for &runtime in runtimes {
             let run = move || test(&Place::new(runtime)?);
-            trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
+            trials.push(real(format!("{runtime}::{name}"), runtime, needs, run));
         }
     }
     // Elsewhere the kernel need not have the modules.
@@ -441,7 +443,7 @@ fn main() {
     for &(name, needs, test) in tests.iter().filter(|_| on_kernel_datapath()) {
         let run = move || test(&Place::new(Runtime::Native)?);
         let name = format!("kernel::{name}");
-        trials.push(trial(name, Runtime::Native, needs, run));
+        trials.push(real(name, Runtime::Native, needs, run));
     }
     for combination in matrix::Combination::all() {
         let runtimes = match (combination.is_extreme(), combination.relays) {
@@ -452,7 +454,7 @@ fn main() {
         for &runtime in runtimes {
             let name = format!("{runtime}::all_is_connected_with_{combination}");
             let run = move || matrix::connected(&Place::new(runtime)?, combination);
-            trials.push(trial(name, runtime, &[], run));
+            trials.push(real(name, runtime, &[], run));
         }
     }
     // These do something to their engine, so each has one of its own.
@@ -489,7 +491,7 @@ fn main() {
                 continue;
             };
             let run = move || test(kind);
-            trials.push(trial(format!("{runtime}::{name}"), runtime, needs, run));
+            trials.push(real(format!("{runtime}::{name}"), runtime, needs, run));
         }
     }
     if let Some(part) = std::env::var_os("OFM_TEST_PART") {
@@ -518,28 +520,23 @@ fn part_of(trials: Vec<Trial>, part: &str) -> Vec<Trial> {
         .collect()
 }
 
-/// A test on real daemons. What it lacks is its reason to be skipped, shown in its name.
-fn trial(
+/// A test on real daemons.
+fn real(
     name: String,
     runtime: Runtime,
     needs: &[&str],
-    run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+    run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
 ) -> Trial {
     let mut programs = runtime.programs();
     programs.extend(needs);
     let of_userspace = USERSPACE.iter().any(|test| name.ends_with(test));
     let elsewhere =
         (of_userspace && on_kernel_datapath()).then(|| "only on the userspace datapath".to_owned());
-    match elsewhere.or_else(|| missing(&programs)) {
-        None => Trial::test(name, run),
-        Some(reason) => {
-            Trial::test(format!("{name} (skipped: {reason})"), run).with_ignored_flag(true)
-        }
-    }
+    trial(name, elsewhere.or_else(|| missing(&programs)), run)
 }
 
 /// Runs async test code.
-fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failed> {
+fn block_on<T>(future: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Runtime::new()?;
     Ok(runtime.block_on(future))
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm_tests::{EngineKind, Place, binary, containers, pause, program, wait_until_gone};
 use serde_json::json;
 
@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(crate) const GRACE_AT_ENGINE: Duration = Duration::from_secs(20);
 
 /// Kills `ofm start` at 40 instants spread over a whole start.
-pub(crate) fn start(place: &Place) -> Result<(), Failed> {
+pub(crate) fn start(place: &Place) -> anyhow::Result<()> {
     let whole = time_of_a_start(place)?;
     for k in 0..KILLS {
         let after = whole * k / KILLS;
@@ -28,7 +28,7 @@ pub(crate) fn start(place: &Place) -> Result<(), Failed> {
             // The one thing that may stay is a cluster that was ready before the signal came, and it is a whole one.
             let status = place
                 .run(&["status", "--json"])
-                .map_err(|e| format!("killed after {after:?}: {left}; {e}"))?;
+                .with_context(|| format!("killed after {after:?}: {left}"))?;
             let status: serde_json::Value = serde_json::from_str(&status)?;
             assert_eq!(status["ready"], true, "killed after {after:?}: {left}");
             place.run(&["stop"])?;
@@ -41,8 +41,8 @@ pub(crate) fn start(place: &Place) -> Result<(), Failed> {
 }
 
 /// Kills `ofm start` at 20 instants. Then `ofm gc` removes all that is ours, and nothing else.
-pub(crate) fn collected(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("only an engine remembers")?;
+pub(crate) fn collected(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("only an engine remembers")?;
     let whole = time_of_a_start(place)?;
     // Somebody else's, with a name like ours: one has no labels, the other has some of ours.
     let strangers =
@@ -68,7 +68,7 @@ pub(crate) fn collected(place: &Place) -> Result<(), Failed> {
             // It was ready before the signal came.
             place.run(&["stop"])?;
         }
-        wait_until_gone(place, GRACE_AT_ENGINE).map_err(|e| format!("after {after:?}: {e}"))?;
+        wait_until_gone(place, GRACE_AT_ENGINE).with_context(|| format!("after {after:?}"))?;
         assert_eq!(std::fs::read_dir(place.root())?.count(), 0, "{after:?}");
         let names: Vec<_> = containers(engine)?
             .iter()
@@ -88,7 +88,7 @@ pub(crate) fn collected(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-fn time_of_a_start(place: &Place) -> Result<Duration, Failed> {
+fn time_of_a_start(place: &Place) -> anyhow::Result<Duration> {
     let began = Instant::now();
     place.run(&["start"])?;
     let whole = began.elapsed();
@@ -97,7 +97,7 @@ fn time_of_a_start(place: &Place) -> Result<Duration, Failed> {
 }
 
 /// Starts a cluster and kills that after some time. Returns whether it was still at it.
-fn kill_a_start(place: &Place, after: Duration) -> Result<bool, Failed> {
+fn kill_a_start(place: &Place, after: Duration) -> anyhow::Result<bool> {
     let mut child = place
         .ofm(&["start"])
         .stdout(Stdio::null())
@@ -109,7 +109,7 @@ fn kill_a_start(place: &Place, after: Duration) -> Result<bool, Failed> {
     Ok(child.wait()?.code().is_none())
 }
 
-pub(crate) fn harness(place: &Place) -> Result<(), Failed> {
+pub(crate) fn harness(place: &Place) -> anyhow::Result<()> {
     let mut child = spawn_harness(place, "wait")?;
     child.kill()?;
     child.wait()?;
@@ -119,7 +119,7 @@ pub(crate) fn harness(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-pub(crate) fn panic(place: &Place) -> Result<(), Failed> {
+pub(crate) fn panic(place: &Place) -> anyhow::Result<()> {
     let mut child = spawn_harness(place, "panic")?;
     let status = child.wait()?;
     assert_eq!(status.code(), Some(101), "a panic ends a program with 101");
@@ -138,7 +138,7 @@ fn grace(place: &Place) -> Duration {
 }
 
 /// Starts the harness and waits until its cluster is ready.
-fn spawn_harness(place: &Place, what: &str) -> Result<Child, Failed> {
+fn spawn_harness(place: &Place, what: &str) -> anyhow::Result<Child> {
     let mut child = program(&binary("harness"))
         .arg(serde_json::to_string(&place.spec())?)
         .arg(place.root())

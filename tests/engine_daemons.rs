@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use ofm_tests::{Engine, EngineKind, EngineOptions, describe, missing, program, traces};
+use anyhow::{Context, bail};
+use libtest_mimic::Arguments;
+use ofm_tests::{Engine, EngineKind, EngineOptions, describe, missing, program, traces, trial};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -20,17 +21,12 @@ fn main() {
     }
     let mut trials = Vec::new();
     for kind in [EngineKind::Docker, EngineKind::Podman] {
-        let mut add = |name: &str, test: fn(EngineKind) -> Result<(), Failed>| {
+        let mut add = |name: &str, test: fn(EngineKind) -> anyhow::Result<()>| {
             let name = format!("{}_{name}", kind.as_str());
             let run = move || test(kind);
             let mut programs = kind.programs().to_vec();
             programs.extend(["catatonit", "tar"]);
-            trials.push(match missing(&programs) {
-                None => Trial::test(name, run),
-                Some(reason) => {
-                    Trial::test(format!("{name} (skipped: {reason})"), run).with_ignored_flag(true)
-                }
-            });
+            trials.push(trial(name, missing(&programs), run));
         };
         add("stops_and_leaves_nothing", stops);
         add("lacks_a_capability", lacks_capability);
@@ -40,14 +36,14 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn stops(kind: EngineKind) -> Result<(), Failed> {
+fn stops(kind: EngineKind) -> anyhow::Result<()> {
     let engine = Engine::start(kind)?;
     let container = start_container(&engine)?;
     let folder = engine
         .socket()
         .parent()
         .map(Path::to_owned)
-        .ok_or("no folder")?;
+        .context("no folder")?;
     let daemon = engine.pid();
     engine.stop()?;
     assert!(!is_alive(container), "the container lives");
@@ -56,7 +52,7 @@ fn stops(kind: EngineKind) -> Result<(), Failed> {
     Ok(())
 }
 
-fn lacks_capability(kind: EngineKind) -> Result<(), Failed> {
+fn lacks_capability(kind: EngineKind) -> anyhow::Result<()> {
     const SYS_BOOT: u64 = 1 << 22;
     let drop_capabilities = vec!["sys_boot".to_owned()];
     let engine = Engine::start_with(
@@ -81,7 +77,7 @@ fn lacks_capability(kind: EngineKind) -> Result<(), Failed> {
     Ok(engine.stop()?)
 }
 
-fn runs_out_of_disk(kind: EngineKind) -> Result<(), Failed> {
+fn runs_out_of_disk(kind: EngineKind) -> anyhow::Result<()> {
     const LIMIT: usize = 16 << 20;
     let engine = Engine::start_with(
         kind,
@@ -99,17 +95,17 @@ fn runs_out_of_disk(kind: EngineKind) -> Result<(), Failed> {
     Ok(engine.stop()?)
 }
 
-fn ends_with_a_killed_test(kind: EngineKind) -> Result<(), Failed> {
+fn ends_with_a_killed_test(kind: EngineKind) -> anyhow::Result<()> {
     let mut test = program(&std::env::current_exe()?)
         .env(VICTIM, kind.as_str())
         .stdout(Stdio::piped())
         .spawn()?;
-    let output = test.stdout.take().ok_or("no output")?;
+    let output = test.stdout.take().context("no output")?;
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;
     let words: Vec<_> = line.split_whitespace().collect();
     let [folder, daemon, container] = words[..] else {
-        return Err(format!("it said {line:?}").into());
+        bail!("it said {line:?}");
     };
     let (daemon, container) = (process(daemon.parse()?)?, container.parse()?);
     assert!(is_alive(container), "not running: {line}");
@@ -126,11 +122,15 @@ fn ends_with_a_killed_test(kind: EngineKind) -> Result<(), Failed> {
 }
 
 /// Starts an engine with a container, says what they are, and waits.
-fn be_killed(kind: &str) -> Result<(), Failed> {
+fn be_killed(kind: &str) -> anyhow::Result<()> {
     let mut kinds = [EngineKind::Docker, EngineKind::Podman].into_iter();
-    let engine = Engine::start(kinds.find(|k| k.as_str() == kind).ok_or("no such engine")?)?;
+    let engine = Engine::start(
+        kinds
+            .find(|k| k.as_str() == kind)
+            .context("no such engine")?,
+    )?;
     let container = start_container(&engine)?;
-    let folder = engine.socket().parent().ok_or("no folder")?.display();
+    let folder = engine.socket().parent().context("no folder")?.display();
     #[expect(
         clippy::print_stdout,
         reason = "the test that kills this program reads it"
@@ -144,7 +144,7 @@ fn be_killed(kind: &str) -> Result<(), Failed> {
 }
 
 /// Starts a container that does nothing, and returns its process id.
-fn start_container(engine: &Engine) -> Result<u32, Failed> {
+fn start_container(engine: &Engine) -> anyhow::Result<u32> {
     let image = tar(Path::new("/usr/bin"), "catatonit")?;
     let image = import(engine, &image)?;
     // catatonit -P only waits. Podman would give it limits that it may be too weak to give.
@@ -157,32 +157,32 @@ fn start_container(engine: &Engine) -> Result<u32, Failed> {
     let body = body.to_string();
     let created = engine.request("POST", "/containers/create", body.as_bytes())?;
     let created: serde_json::Value = serde_json::from_str(&created)?;
-    let id = created["Id"].as_str().ok_or("no id")?;
+    let id = created["Id"].as_str().context("no id")?;
     engine.request("POST", &format!("/containers/{id}/start"), b"")?;
     let shown = engine.request("GET", &format!("/containers/{id}/json"), b"")?;
     let shown: serde_json::Value = serde_json::from_str(&shown)?;
-    let pid = shown["State"]["Pid"].as_u64().ok_or("no process")?;
+    let pid = shown["State"]["Pid"].as_u64().context("no process")?;
     Ok(u32::try_from(pid)?)
 }
 
 /// Makes an image and returns its id. The status of the answer is 200 even if the import fails half-way.
-fn import(engine: &Engine, tar: &[u8]) -> Result<String, Failed> {
+fn import(engine: &Engine, tar: &[u8]) -> anyhow::Result<String> {
     let answer = engine.request("POST", "/images/create?fromSrc=-", tar)?;
     let last: serde_json::Value = serde_json::from_str(answer.lines().last().unwrap_or_default())?;
-    Ok(last["status"].as_str().ok_or(answer)?.to_owned())
+    Ok(last["status"].as_str().context(answer)?.to_owned())
 }
 
-fn tar(folder: &Path, file: &str) -> Result<Vec<u8>, Failed> {
+fn tar(folder: &Path, file: &str) -> anyhow::Result<Vec<u8>> {
     let mut tar = program(Path::new("tar"));
     let output = tar.arg("-C").arg(folder).args(["-c", file]).output()?;
     match output.status.success() {
         true => Ok(output.stdout),
-        false => Err(describe(&output).into()),
+        false => bail!(describe(&output)),
     }
 }
 
-fn process(pid: u32) -> Result<OwnedFd, Failed> {
-    let pid = Pid::from_raw(i32::try_from(pid)?).ok_or("no process")?;
+fn process(pid: u32) -> anyhow::Result<OwnedFd> {
+    let pid = Pid::from_raw(i32::try_from(pid)?).context("no process")?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }
 
@@ -192,12 +192,12 @@ fn is_alive(pid: u32) -> bool {
 }
 
 /// One of the sets of proc_pid_status(5).
-fn capabilities(pid: u32, set: &str) -> Result<u64, Failed> {
+fn capabilities(pid: u32, set: &str) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let set = status
         .lines()
         .find_map(|line| line.strip_prefix(set))
-        .ok_or("no such set")?;
+        .context("no such set")?;
     Ok(u64::from_str_radix(set.trim(), 16)?)
 }
 

@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::{Context, anyhow};
 use ofm::image::packages::Distribution;
 use ofm_tests::{
     Engine, EngineKind, EngineOptions, IMAGE, Place, build, containers, describe, pause, rootfs,
@@ -19,9 +19,9 @@ use serde_json::{Value, json};
 use crate::crash::GRACE_AT_ENGINE;
 
 /// A cluster is found, and ended, by what its engine knows of it.
-pub(crate) fn found(place: &Place) -> Result<(), Failed> {
+pub(crate) fn found(place: &Place) -> anyhow::Result<()> {
     let listed =
-        || -> Result<Value, Failed> { Ok(serde_json::from_str(&place.run(&["ls", "--json"])?)?) };
+        || -> anyhow::Result<Value> { Ok(serde_json::from_str(&place.run(&["ls", "--json"])?)?) };
     place.run(&["start", "--no-fake-vms"])?;
     std::fs::remove_dir_all(place.root().join(place.name()))?;
     let clusters = listed()?;
@@ -36,7 +36,7 @@ pub(crate) fn found(place: &Place) -> Result<(), Failed> {
     place.run(&["start", "--no-fake-vms"])?;
     let state = std::fs::read(place.root().join(place.name()).join("state.json"))?;
     let state: Value = serde_json::from_slice(&state)?;
-    let keeper = state["keeper"]["pid"].as_i64().ok_or("no keeper")?;
+    let keeper = state["keeper"]["pid"].as_i64().context("no keeper")?;
     signal(i32::try_from(keeper)?, Signal::KILL)?;
     // Its containers go by themselves, whoever has killed it.
     let folder = place.root().join(place.name());
@@ -56,7 +56,7 @@ pub(crate) fn found(place: &Place) -> Result<(), Failed> {
 }
 
 /// What is started in a container from outside is accounted for and limited as if it had been started inside.
-pub(crate) fn confined(place: &Place) -> Result<(), Failed> {
+pub(crate) fn confined(place: &Place) -> anyhow::Result<()> {
     place.run(&[
         "start",
         "--no-fake-vms",
@@ -91,8 +91,8 @@ pub(crate) fn confined(place: &Place) -> Result<(), Failed> {
 }
 
 /// A container in a state that the API has no word for does not keep others from being listed.
-pub(crate) fn passing(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn passing(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     place.run(&["start", "--no-fake-vms", "--chassis", "0"])?;
     let name = format!("{}-stranger", place.name());
     // The first process of a container ends by a signal only if it asks for it, so a stop takes as long as it may.
@@ -109,7 +109,7 @@ pub(crate) fn passing(place: &Place) -> Result<(), Failed> {
     std::thread::scope(|scope| {
         let stop =
             scope.spawn(|| engine.request("POST", &format!("/containers/{name}/stop?t=25"), b""));
-        let state = || -> Result<Value, Failed> {
+        let state = || -> anyhow::Result<Value> {
             let found = engine.request("GET", &format!("/containers/{name}/json"), b"")?;
             Ok(serde_json::from_str::<Value>(&found)?["State"]["Status"].clone())
         };
@@ -123,8 +123,8 @@ pub(crate) fn passing(place: &Place) -> Result<(), Failed> {
         place.run(&["gc"])?;
         assert_eq!(state()?, "stopping");
         engine.request("POST", &format!("/containers/{name}/kill?signal=KILL"), b"")?;
-        stop.join().map_err(|_| "the stop panicked")??;
-        Ok::<_, Failed>(())
+        stop.join().map_err(|_| anyhow!("the stop panicked"))??;
+        anyhow::Ok(())
     })?;
     engine.request("DELETE", &format!("/containers/{name}?force=1"), b"")?;
     place.run(&["stop"])?;
@@ -132,8 +132,8 @@ pub(crate) fn passing(place: &Place) -> Result<(), Failed> {
 }
 
 /// A name does not make a container ours, nor do some labels.
-pub(crate) fn strangers(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn strangers(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     let name = format!("{}-ovn-chassis-1", place.name());
     let state = place.root().join(place.name());
     let labels = json!({
@@ -156,8 +156,8 @@ pub(crate) fn strangers(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-pub(crate) fn absent(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn absent(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     let (variable, other) = match engine.kind() {
         EngineKind::Docker => ("DOCKER_HOST", "podman"),
         EngineKind::Podman => ("CONTAINER_HOST", "docker"),
@@ -183,7 +183,7 @@ pub(crate) fn absent(place: &Place) -> Result<(), Failed> {
 }
 
 /// An engine that stops answering while a cluster starts.
-pub(crate) fn halted(kind: EngineKind) -> Result<(), Failed> {
+pub(crate) fn halted(kind: EngineKind) -> anyhow::Result<()> {
     const DEADLINE: Duration = Duration::from_secs(5);
     let engine = Arc::new(Engine::start(kind)?);
     build(&engine, &[])?;
@@ -228,11 +228,11 @@ pub(crate) fn halted(kind: EngineKind) -> Result<(), Failed> {
     place.run(&["start"])?;
     place.run(&["stop"])?;
     drop(place);
-    Ok(Arc::into_inner(engine).ok_or("still in use")?.stop()?)
+    Ok(Arc::into_inner(engine).context("still in use")?.stop()?)
 }
 
 /// An engine that lacks what nodes need says so before anything is made; and if only the engine knows, then clearly.
-pub(crate) fn incapable(kind: EngineKind) -> Result<(), Failed> {
+pub(crate) fn incapable(kind: EngineKind) -> anyhow::Result<()> {
     let options = EngineOptions {
         drop_capabilities: vec!["net_raw".to_owned()],
         ..EngineOptions::default()
@@ -240,7 +240,7 @@ pub(crate) fn incapable(kind: EngineKind) -> Result<(), Failed> {
     let engine = Arc::new(Engine::start_with(kind, options)?);
     // It cannot run the steps of a build either; the archive is all that the image is made of.
     let archive = rootfs(&Distribution::Debian.packages())?;
-    let (repository, tag) = IMAGE.split_once(':').ok_or("no tag")?;
+    let (repository, tag) = IMAGE.split_once(':').context("no tag")?;
     let import = format!("/images/create?fromSrc=-&repo={repository}&tag={tag}");
     engine.request("POST", &import, &std::fs::read(archive)?)?;
     let place = Place::on(Arc::clone(&engine))?;
@@ -270,7 +270,7 @@ pub(crate) fn incapable(kind: EngineKind) -> Result<(), Failed> {
     let left: Vec<_> = std::fs::read_dir(place.root())?.flatten().collect();
     assert_eq!(left.len(), 1, "the socket is the only one left: {left:?}");
     drop(place);
-    Ok(Arc::into_inner(engine).ok_or("still in use")?.stop()?)
+    Ok(Arc::into_inner(engine).context("still in use")?.stop()?)
 }
 
 /// Joins a connection to a new one with the daemon.
@@ -286,7 +286,7 @@ fn pass_on(client: UnixStream, daemon: &Path) -> std::io::Result<()> {
 }
 
 /// An engine whose disk is full.
-pub(crate) fn full(kind: EngineKind) -> Result<(), Failed> {
+pub(crate) fn full(kind: EngineKind) -> anyhow::Result<()> {
     let options = EngineOptions {
         data_limit: Some(2 << 30),
         ..EngineOptions::default()
@@ -305,7 +305,7 @@ pub(crate) fn full(kind: EngineKind) -> Result<(), Failed> {
     place.run(&["start"])?;
     place.run(&["stop"])?;
     drop(place);
-    Ok(Arc::into_inner(engine).ok_or("still in use")?.stop()?)
+    Ok(Arc::into_inner(engine).context("still in use")?.stop()?)
 }
 
 /// Writes until the disk is full.
@@ -324,8 +324,8 @@ fn fill(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn signal(pid: i32, signal: Signal) -> Result<(), Failed> {
-    let pid = Pid::from_raw(pid).ok_or("no process")?;
+fn signal(pid: i32, signal: Signal) -> anyhow::Result<()> {
+    let pid = Pid::from_raw(pid).context("no process")?;
     Ok(kill_process(pid, signal)?)
 }
 

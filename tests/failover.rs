@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libtest_mimic::Failed;
+use anyhow::{Context, bail};
 use ofm::spec::DatabaseMode;
 use ofm::{Cluster, ClusterSpec, NodeHandle};
 use ofm_tests::{Place, patience};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an answer to a ping may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
-pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
+pub(crate) fn leader(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let spec = ClusterSpec {
             database: DatabaseMode::Raft,
@@ -81,7 +81,7 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
         let shown = place.run(&["status"])?;
         assert!(shown.contains("not ready"), "{shown}");
         let line = shown.lines().find(|line| line.starts_with(name.as_str()));
-        let line = line.ok_or("the node is not shown")?;
+        let line = line.context("the node is not shown")?;
         for daemon in ["ovsdb-server-nb(dead)", "ovsdb-server-sb(dead)"] {
             assert!(line.contains(daemon), "{line}");
         }
@@ -105,12 +105,12 @@ pub(crate) fn leader(place: &Place) -> Result<(), Failed> {
         assert!(status.ready, "{status:#?}");
         vm.ping_within(peer, patience(ANSWER)).await?;
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
 /// The central whose server leads the southbound database.
-async fn leading(cluster: &Cluster) -> Result<NodeHandle, Failed> {
+async fn leading(cluster: &Cluster) -> anyhow::Result<NodeHandle> {
     for central in cluster.plan().centrals(1) {
         let socket = central.dir.join("run/ovn/ovnsb_db.ctl");
         let mut server = Unixctl::connect(&socket).await?;
@@ -119,11 +119,11 @@ async fn leading(cluster: &Cluster) -> Result<NodeHandle, Failed> {
             return Ok(cluster.node(central.name.as_str())?);
         }
     }
-    Err("nobody leads".into())
+    bail!("nobody leads")
 }
 
 /// Waits until some of these nodes lead both databases.
-async fn led(nodes: &[NodeHandle]) -> Result<(), Failed> {
+async fn led(nodes: &[NodeHandle]) -> anyhow::Result<()> {
     for (name, stem) in DATABASES {
         let waits = nodes.iter().map(|node| {
             Box::pin(async move {
@@ -140,7 +140,7 @@ async fn led(nodes: &[NodeHandle]) -> Result<(), Failed> {
                 monitor
                     .wait_until(Instant::now() + patience(PATIENCE), leads)
                     .await?;
-                Ok::<_, Failed>(())
+                anyhow::Ok(())
             })
         });
         futures::future::select_ok(waits).await?;
@@ -149,7 +149,7 @@ async fn led(nodes: &[NodeHandle]) -> Result<(), Failed> {
 }
 
 /// A client of a central's own server.
-async fn client(node: &NodeHandle, stem: &str) -> Result<Client, Failed> {
+async fn client(node: &NodeHandle, stem: &str) -> anyhow::Result<Client> {
     let socket = node.plan().dir.join(format!("run/ovn/{stem}.sock"));
     Ok(Client::connect_unix(&socket).await?)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::{Context, bail};
 use ofm::{Cluster, NodeHandle};
 use ofm_tests::{Place, pause, program};
 use serde_json::Value;
@@ -93,7 +93,7 @@ const fn row(name: &'static str, value: f64, allowed: Allowed) -> Recorded {
 type Counts = BTreeMap<&'static str, u32>;
 
 /// A start costs what it did when that was last recorded.
-pub(crate) fn start(place: &Place) -> Result<(), Failed> {
+pub(crate) fn start(place: &Place) -> anyhow::Result<()> {
     let small = counted(place, SIZES[0])?;
     let large = counted(place, SIZES[1])?;
     let seen = |name: &str| {
@@ -122,16 +122,13 @@ pub(crate) fn start(place: &Place) -> Result<(), Failed> {
         differs |= !fits;
     }
     if differs {
-        return Err(format!(
-            "a start of {SIZES:?} chassis does not cost what was recorded:\n{table}"
-        )
-        .into());
+        bail!("a start of {SIZES:?} chassis does not cost what was recorded:\n{table}");
     }
     Ok(())
 }
 
 /// Starts a cluster, counts, and stops it.
-fn counted(place: &Place, chassis: u32) -> Result<Counts, Failed> {
+fn counted(place: &Place, chassis: u32) -> anyhow::Result<Counts> {
     let trace = place.root().join(format!("trace{chassis}"));
     let size = chassis.to_string();
     let ofm = place.ofm(&[
@@ -161,14 +158,14 @@ fn counted(place: &Place, chassis: u32) -> Result<Counts, Failed> {
         .stderr(std::fs::File::create(&said)?);
     // It goes on as long as any process of the cluster does.
     let mut start = strace.spawn()?;
-    let stdout = start.stdout.take().ok_or("no standard output")?;
+    let stdout = start.stdout.take().context("no standard output")?;
     let mut summary = std::io::BufReader::new(stdout)
         .lines()
         .map_while(Result::ok);
     if !summary.any(|line| line.starts_with("total")) {
         start.wait()?;
         let said = std::fs::read_to_string(&said)?;
-        return Err(format!("{chassis} chassis did not start:\n{said}").into());
+        bail!("{chassis} chassis did not start:\n{said}");
     }
     let counts = block_on(of_daemons(place));
     place.run(&["stop"])?;
@@ -246,7 +243,7 @@ fn occurrences(text: &str, of: &str) -> u32 {
 }
 
 /// Counts what the daemons of a cluster did until it was ready.
-async fn of_daemons(place: &Place) -> Result<Counts, Failed> {
+async fn of_daemons(place: &Place) -> anyhow::Result<Counts> {
     let cluster = Cluster::open(place.root(), &place.name().parse()?)?;
     let plan = cluster.plan();
     let central = cluster.node(plan.central().name.as_str())?;
@@ -280,7 +277,7 @@ async fn of_daemons(place: &Place) -> Result<Counts, Failed> {
 }
 
 /// The transactions that a database file of a node has, each as JSON (ovsdb(5)), without the schema before them.
-fn transactions(node: &NodeHandle, file: &str) -> Result<Vec<Value>, Failed> {
+fn transactions(node: &NodeHandle, file: &str) -> anyhow::Result<Vec<Value>> {
     let path = format!("/proc/{}/root/{file}", node.node().process().pid());
     let log = std::fs::read(path)?;
     let log = String::from_utf8_lossy(&log);
@@ -291,7 +288,7 @@ fn transactions(node: &NodeHandle, file: &str) -> Result<Vec<Value>, Failed> {
 }
 
 /// The sum of a statistic over the threads of a switch.
-fn statistic(statistics: &str, name: &str) -> Result<u32, Failed> {
+fn statistic(statistics: &str, name: &str) -> anyhow::Result<u32> {
     let values = statistics
         .lines()
         .filter_map(|line| line.trim().strip_prefix(name));
@@ -299,15 +296,15 @@ fn statistic(statistics: &str, name: &str) -> Result<u32, Failed> {
         .map(|value| value.trim().parse())
         .collect::<Result<_, _>>()?;
     if values.is_empty() {
-        return Err(format!("no {name:?} in {statistics}").into());
+        bail!("no {name:?} in {statistics}");
     }
     Ok(values.iter().sum())
 }
 
 /// How often ovs-vswitchd configured itself.
-async fn reconfigurations(node: &NodeHandle) -> Result<u32, Failed> {
+async fn reconfigurations(node: &NodeHandle) -> anyhow::Result<u32> {
     let mut vswitchd = node.unixctl("ovs-vswitchd").await?;
-    let mut read = async |counter| -> Result<u32, Failed> {
+    let mut read = async |counter| -> anyhow::Result<u32> {
         let count = vswitchd.call("coverage/read-counter", &[counter]).await?;
         Ok(count.trim().parse()?)
     };
@@ -317,7 +314,7 @@ async fn reconfigurations(node: &NodeHandle) -> Result<u32, Failed> {
     let began = Instant::now();
     while read("unixctl_received").await? == before {
         if began.elapsed() > PATIENCE {
-            return Err("the counters of ovs-vswitchd do not change".into());
+            bail!("the counters of ovs-vswitchd do not change");
         }
         pause(Duration::from_millis(20));
     }

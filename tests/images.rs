@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::{Context, bail};
 use ofm::image::packages::Distribution;
 use ofm_tests::{
     Engine, EngineKind, IMAGE, Place, build, build_command, containers, describe, leftovers, pause,
@@ -21,7 +21,7 @@ const KILLS: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Makes an image of the tests' image and some more lines of a Dockerfile.
-fn derive(engine: &Engine, tag: &str, lines: &str) -> Result<(), Failed> {
+fn derive(engine: &Engine, tag: &str, lines: &str) -> anyhow::Result<()> {
     let dockerfile = format!("FROM {IMAGE}\n{lines}\n");
     let mut header = tar::Header::new_gnu();
     header.set_size(dockerfile.len() as u64);
@@ -31,19 +31,19 @@ fn derive(engine: &Engine, tag: &str, lines: &str) -> Result<(), Failed> {
     let path = format!("/build?t={tag}&networkmode=none&rm=1&forcerm=1");
     let answer = engine.request("POST", &path, &context.into_inner()?)?;
     if answer.contains("\"error\"") {
-        return Err(answer.into());
+        bail!(answer);
     }
     Ok(())
 }
 
-fn forget(engine: &Engine, image: &str) -> Result<(), Failed> {
+fn forget(engine: &Engine, image: &str) -> anyhow::Result<()> {
     engine.request("DELETE", &format!("/images/{image}?force=1"), b"")?;
     Ok(())
 }
 
 /// Programs and schemas that an image lacks are named, all at once, before anything is made.
-pub(crate) fn lacking(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn lacking(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     let image = format!("{}-lacking:1", place.name());
     let schema = "/usr/share/ovn/ovn-nb.ovsschema";
     derive(
@@ -73,7 +73,7 @@ pub(crate) fn lacking(place: &Place) -> Result<(), Failed> {
 }
 
 /// An image that is not there and cannot be pulled.
-pub(crate) fn absent(place: &Place) -> Result<(), Failed> {
+pub(crate) fn absent(place: &Place) -> anyhow::Result<()> {
     // Nobody listens on the first of all ports.
     let image = "127.0.0.1:1/none:1";
     for command in ["start", "plan"] {
@@ -85,8 +85,8 @@ pub(crate) fn absent(place: &Place) -> Result<(), Failed> {
 }
 
 /// Each role has the image that a flag or a variable of ovn-fake-multinode gives it.
-pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn roles(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     let name = |role: &str| format!("{}-{role}:1", place.name());
     let roles = ["central", "gateway", "relay", "chassis"];
     for role in roles {
@@ -151,8 +151,8 @@ pub(crate) fn roles(place: &Place) -> Result<(), Failed> {
 }
 
 /// The same build again does nothing, and executes nothing.
-pub(crate) fn cached(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn cached(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     let trace = place.root().join("trace");
     let build = build_command(engine, &["--json"])?;
     let mut strace = program(Path::new("strace"));
@@ -192,9 +192,9 @@ pub(crate) fn cached(place: &Place) -> Result<(), Failed> {
 }
 
 /// What goes wrong in a build is shown and told, and bad input before the engine is asked.
-pub(crate) fn failing(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
-    let run = |args: &[&str]| -> Result<_, Failed> { Ok(build_command(engine, args)?.output()?) };
+pub(crate) fn failing(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
+    let run = |args: &[&str]| -> anyhow::Result<_> { Ok(build_command(engine, args)?.output()?) };
     let tag = format!("{}-failing:1", place.name());
     let broken = place.root().join("broken.deb");
     std::fs::write(&broken, "no package at all")?;
@@ -228,7 +228,7 @@ pub(crate) fn failing(place: &Place) -> Result<(), Failed> {
 }
 
 /// What OVN's multi-node tests use in a node is there; systemd is not.
-pub(crate) fn contents(place: &Place) -> Result<(), Failed> {
+pub(crate) fn contents(place: &Place) -> anyhow::Result<()> {
     place.run(&[
         "start",
         "--no-fake-vms",
@@ -257,7 +257,7 @@ pub(crate) fn contents(place: &Place) -> Result<(), Failed> {
 }
 
 /// Kills `ofm build` at 20 instants. Then `ofm gc` removes all that is ours, and nothing else.
-pub(crate) fn killed(kind: EngineKind) -> Result<(), Failed> {
+pub(crate) fn killed(kind: EngineKind) -> anyhow::Result<()> {
     let engine = Engine::start(kind)?;
     // Somebody else's image, which has no name either.
     let mut archive = tar::Builder::new(Vec::new());
@@ -265,14 +265,14 @@ pub(crate) fn killed(kind: EngineKind) -> Result<(), Failed> {
     header.set_size(5);
     archive.append_data(&mut header, "stranger", &b"mine\n"[..])?;
     engine.request("POST", "/images/create?fromSrc=-", &archive.into_inner()?)?;
-    let images = || -> Result<Vec<String>, Failed> {
+    let images = || -> anyhow::Result<Vec<String>> {
         let listed = engine.request("GET", "/images/json?all=1", b"")?;
         let listed: Vec<Value> = serde_json::from_str(&listed)?;
         Ok(listed.iter().map(|image| image["Id"].to_string()).collect())
     };
     let stranger = images()?;
     assert_eq!(stranger.len(), 1);
-    let gc = || -> Result<(), Failed> {
+    let gc = || -> anyhow::Result<()> {
         let mut gc = program(&ofm_tests::binary("ofm"));
         gc.args(["gc", "--state-root", "/nonexistent/ofm"]);
         for (key, value) in build_command(&engine, &[])?.get_envs() {
@@ -282,7 +282,7 @@ pub(crate) fn killed(kind: EngineKind) -> Result<(), Failed> {
         if output.status.success() {
             Ok(())
         } else {
-            Err(describe(&output).into())
+            bail!(describe(&output))
         }
     };
     let began = Instant::now();
@@ -305,7 +305,7 @@ pub(crate) fn killed(kind: EngineKind) -> Result<(), Failed> {
         let ended = child.wait()?;
         if ended.code().is_some_and(|code| code != 0) {
             let said = std::fs::read_to_string(said.path())?;
-            return Err(format!("after {after:?}: {ended}: {said}").into());
+            bail!("after {after:?}: {ended}: {said}");
         }
         // The engine notices that nobody listens, and other tests may have a build go on, during which nothing is
         // garbage.
@@ -329,7 +329,7 @@ pub(crate) fn killed(kind: EngineKind) -> Result<(), Failed> {
 }
 
 /// An image that only a registry has.
-pub(crate) fn pulled(kind: EngineKind) -> Result<(), Failed> {
+pub(crate) fn pulled(kind: EngineKind) -> anyhow::Result<()> {
     let engine = shared_engine(kind)?;
     let place = Place::on(engine.clone())?;
     // Nobody else takes the port in the moment until the registry does.
@@ -348,11 +348,11 @@ pub(crate) fn pulled(kind: EngineKind) -> Result<(), Failed> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()?;
-    let log = registry.stderr.take().ok_or("no log")?;
+    let log = registry.stderr.take().context("no log")?;
     let mut lines = BufReader::new(log).lines().map_while(Result::ok);
     let listens = lines.any(|line| line.contains("listening on"));
     std::thread::spawn(move || lines.count());
-    let checked = || -> Result<(), Failed> {
+    let checked = || -> anyhow::Result<()> {
         assert!(listens, "the registry does not listen");
         let repository = format!("127.0.0.1:{port}/{}", place.name());
         let image = format!("{repository}:1");
@@ -382,8 +382,8 @@ pub(crate) fn pulled(kind: EngineKind) -> Result<(), Failed> {
 
 /// Trees are compiled with the flags that were asked for, and what they install is in the image. The trees are small
 /// stand-ins, with the same scripts to be run.
-pub(crate) fn compiled(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn compiled(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     let (ovs, ovn) = (place.root().join("ovs"), place.root().join("ovn"));
     stand_in(&ovs, "vswitchd/ovs-vswitchd.c", "sbin/ovs-vswitchd")?;
     stand_in(&ovn, "northd/ovn-northd.c", "bin/ovn-northd")?;
@@ -405,7 +405,7 @@ pub(crate) fn compiled(place: &Place) -> Result<(), Failed> {
     let body = json!({ "Image": tag, "Cmd": ["true"] }).to_string();
     let created: Value =
         serde_json::from_str(&engine.request("POST", "/containers/create", body.as_bytes())?)?;
-    let id = created["Id"].as_str().ok_or("no container")?;
+    let id = created["Id"].as_str().context("no container")?;
     for (path, wanted) in [
         ("/usr/sbin/ovs-vswitchd", "flag 7"),
         ("/usr/bin/ovn-northd", "flag 7"),
@@ -426,10 +426,10 @@ pub(crate) fn compiled(place: &Place) -> Result<(), Failed> {
 }
 
 /// A tree with one program, which says with which flag it was compiled.
-fn stand_in(root: &Path, source: &str, target: &str) -> Result<(), Failed> {
+fn stand_in(root: &Path, source: &str, target: &str) -> anyhow::Result<()> {
     let name = target.rsplit('/').next().unwrap_or(target);
     let source = root.join(source);
-    std::fs::create_dir_all(source.parent().ok_or("no folder")?)?;
+    std::fs::create_dir_all(source.parent().context("no folder")?)?;
     let text = "#include <stdio.h>\n#define S(x) #x\n#define T(x) S(x)\n\
                 int main(void) { puts(\"flag \" T(FLAG)); return 0; }\n";
     std::fs::write(&source, text)?;
@@ -441,7 +441,7 @@ fn stand_in(root: &Path, source: &str, target: &str) -> Result<(), Failed> {
          $(DESTDIR)/usr/share $(DESTDIR)/var/run\\n\\tcp prog $(DESTDIR)/usr/{target}\\n\\tcp arguments \
          $(DESTDIR)/usr/share/from-{name}\\n' \"$flags\" >Makefile\n",
         source = source.strip_prefix(root)?.display(),
-        folder = Path::new(target).parent().ok_or("no folder")?.display(),
+        folder = Path::new(target).parent().context("no folder")?.display(),
     );
     for (file, text) in [("boot.sh", boot), ("configure.in", configure.as_str())] {
         std::fs::write(root.join(file), text)?;
@@ -452,8 +452,8 @@ fn stand_in(root: &Path, source: &str, target: &str) -> Result<(), Failed> {
 }
 
 /// A package file is installed along with what it depends on.
-pub(crate) fn packaged(place: &Place) -> Result<(), Failed> {
-    let engine = place.engine().ok_or("no engine")?;
+pub(crate) fn packaged(place: &Place) -> anyhow::Result<()> {
+    let engine = place.engine().context("no engine")?;
     let (folder, file) = (place.root().join("package"), place.root().join("probe.deb"));
     std::fs::create_dir_all(folder.join("DEBIAN"))?;
     std::fs::write(folder.join("probe"), "from a package file\n")?;
@@ -475,7 +475,7 @@ pub(crate) fn packaged(place: &Place) -> Result<(), Failed> {
     let body = json!({ "Image": tag, "Cmd": ["true"] }).to_string();
     let created: Value =
         serde_json::from_str(&engine.request("POST", "/containers/create", body.as_bytes())?)?;
-    let id = created["Id"].as_str().ok_or("no container")?;
+    let id = created["Id"].as_str().context("no container")?;
     let probe = engine.request("GET", &format!("/containers/{id}/archive?path=/probe"), b"")?;
     assert!(probe.contains("from a package file"));
     engine.request("DELETE", &format!("/containers/{id}?force=1"), b"")?;
@@ -483,7 +483,7 @@ pub(crate) fn packaged(place: &Place) -> Result<(), Failed> {
 }
 
 /// The package list is the one that the image is made of.
-pub(crate) fn listed(place: &Place) -> Result<(), Failed> {
+pub(crate) fn listed(place: &Place) -> anyhow::Result<()> {
     let listed = place.run(&["build", "--list-packages"])?;
     let listed: Vec<_> = listed.lines().collect();
     assert_eq!(listed, Distribution::Debian.packages());

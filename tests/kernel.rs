@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use libtest_mimic::Failed;
+use anyhow::{Context, bail};
 use ofm::spec::Encapsulation;
 use ofm::{Cluster, ClusterSpec, NodeHandle};
 use ofm_tests::{Place, wait_until_gone};
@@ -19,8 +19,8 @@ use crate::underlays::chassis;
 fn with(
     place: &Place,
     change: impl FnOnce(&mut ClusterSpec),
-    look: impl AsyncFnOnce(&Cluster) -> Result<(), Failed>,
-) -> Result<(), Failed> {
+    look: impl AsyncFnOnce(&Cluster) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut spec = place.spec();
     change(&mut spec);
     let before = std::fs::read_dir("/sys/class/net")?.count();
@@ -28,7 +28,7 @@ fn with(
         let cluster = place.builder().spec(spec).start().await?;
         look(&cluster).await?;
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })??;
     wait_until_gone(place, GRACE)?;
     assert_eq!(std::fs::read_dir("/sys/class/net")?.count(), before);
@@ -36,16 +36,16 @@ fn with(
 }
 
 /// What a program of a node wrote. It must succeed.
-async fn output(node: &NodeHandle, command: &[&str]) -> Result<String, Failed> {
+async fn output(node: &NodeHandle, command: &[&str]) -> anyhow::Result<String> {
     let output = node.exec(command.iter().copied()).await?;
     if output.status.success() {
         return Ok(output.text());
     }
-    Err(format!("{command:?}: {}", output.error_text()).into())
+    bail!("{command:?}: {}", output.error_text())
 }
 
 /// An interface of a node, as ip-link(8) describes it.
-async fn link(node: &NodeHandle, name: &str) -> Result<Value, Failed> {
+async fn link(node: &NodeHandle, name: &str) -> anyhow::Result<Value> {
     let ip = [
         "ip",
         "-json",
@@ -60,7 +60,7 @@ async fn link(node: &NodeHandle, name: &str) -> Result<Value, Failed> {
 }
 
 /// Checks that what VMs send each other goes through an interface of this name and kind in every gateway and chassis.
-async fn through(cluster: &Cluster, name: &str, kind: &str, port: u16) -> Result<(), Failed> {
+async fn through(cluster: &Cluster, name: &str, kind: &str, port: u16) -> anyhow::Result<()> {
     reach(cluster).await?;
     for node in chassis(cluster) {
         let link = link(&cluster.node(node.name.as_str())?, name).await?;
@@ -75,25 +75,25 @@ async fn through(cluster: &Cluster, name: &str, kind: &str, port: u16) -> Result
     Ok(())
 }
 
-pub(crate) fn geneve(place: &Place) -> Result<(), Failed> {
+pub(crate) fn geneve(place: &Place) -> anyhow::Result<()> {
     let look = async |cluster: &Cluster| through(cluster, "genev_sys_6081", "geneve", 6081).await;
     with(place, |_| {}, look)
 }
 
-pub(crate) fn geneve_over_ipv6(place: &Place) -> Result<(), Failed> {
+pub(crate) fn geneve_over_ipv6(place: &Place) -> anyhow::Result<()> {
     let underlay = "fd00:170:168::/64".parse()?;
     let look = async |cluster: &Cluster| through(cluster, "genev_sys_6081", "geneve", 6081).await;
     with(place, |spec| spec.underlay = underlay, look)
 }
 
-pub(crate) fn vxlan(place: &Place) -> Result<(), Failed> {
+pub(crate) fn vxlan(place: &Place) -> anyhow::Result<()> {
     let change = |spec: &mut ClusterSpec| spec.encapsulation = Encapsulation::Vxlan;
     let look = async |cluster: &Cluster| through(cluster, "vxlan_sys_4789", "vxlan", 4789).await;
     with(place, change, look)
 }
 
 /// The ports that the datapath of a node has, as ovs-vswitchd(8) lists them.
-async fn ports(node: &NodeHandle) -> Result<BTreeSet<String>, Failed> {
+async fn ports(node: &NodeHandle) -> anyhow::Result<BTreeSet<String>> {
     let mut vswitchd = node.unixctl("ovs-vswitchd").await?;
     let shown = vswitchd.call("dpctl/show", &[]).await?;
     let datapaths = shown.lines().filter(|line| !line.starts_with(' '));
@@ -107,7 +107,7 @@ async fn ports(node: &NodeHandle) -> Result<BTreeSet<String>, Failed> {
 }
 
 /// Nodes do not see each other's datapaths, although all are of one kernel and have the same name.
-pub(crate) fn own_datapath(place: &Place) -> Result<(), Failed> {
+pub(crate) fn own_datapath(place: &Place) -> anyhow::Result<()> {
     let look = async |cluster: &Cluster| {
         for node in chassis(cluster) {
             let mut expected: BTreeSet<String> =
@@ -124,7 +124,7 @@ pub(crate) fn own_datapath(place: &Place) -> Result<(), Failed> {
 }
 
 /// The connections that a node tracks which an address began, each in a line of Open vSwitch's ct-dpif.
-async fn connections(node: &NodeHandle, from: IpAddr) -> Result<Vec<String>, Failed> {
+async fn connections(node: &NodeHandle, from: IpAddr) -> anyhow::Result<Vec<String>> {
     let mut vswitchd = node.unixctl("ovs-vswitchd").await?;
     let all = vswitchd.call("dpctl/dump-conntrack", &[]).await?;
     let from = format!("orig=(src={from},");
@@ -133,7 +133,7 @@ async fn connections(node: &NodeHandle, from: IpAddr) -> Result<Vec<String>, Fai
 }
 
 /// A connection is translated, and known, where its NAT is: of a floating address in the VM's chassis, else in the gateway.
-pub(crate) fn conntrack(place: &Place) -> Result<(), Failed> {
+pub(crate) fn conntrack(place: &Place) -> anyhow::Result<()> {
     let look = async |cluster: &Cluster| {
         let outside = "172.16.1.50".parse()?;
         for (vm, translated, at) in [
@@ -146,7 +146,7 @@ pub(crate) fn conntrack(place: &Place) -> Result<(), Failed> {
             let leases = cluster.status().await?.vms;
             let lease = leases.iter().find(|found| found.name == vm.plan().name);
             let address = lease.and_then(|vm| vm.ips.iter().find(|ip| ip.addr().is_ipv4()));
-            let from = address.ok_or("a VM without an address")?.addr();
+            let from = address.context("a VM without an address")?.addr();
             for node in chassis(cluster) {
                 let handle = cluster.node(node.name.as_str())?;
                 let found = connections(&handle, from).await?;
@@ -174,7 +174,7 @@ const MAKE_VRF: &str = "
 ";
 
 /// A VRF of a node has routes of its own: an address is one thing in it and another one beside it.
-pub(crate) fn vrf(place: &Place) -> Result<(), Failed> {
+pub(crate) fn vrf(place: &Place) -> anyhow::Result<()> {
     let look = async |cluster: &Cluster| {
         let central = cluster.plan().central();
         assert_eq!(central.address.to_string(), "170.168.0.2");
@@ -197,7 +197,7 @@ pub(crate) fn vrf(place: &Place) -> Result<(), Failed> {
                 device,
             ];
             let found: Value = serde_json::from_str(&output(&node, &ip).await?)?;
-            Ok::<_, Failed>(found[0]["lladdr"].clone())
+            anyhow::Ok(found[0]["lladdr"].clone())
         };
         let beside = ["ip", "-n", "beside", "-json", "link", "show", "eth0"];
         let beside: Value = serde_json::from_str(&output(&node, &beside).await?)?;

@@ -1,6 +1,6 @@
 //! Topology files, and clusters that follow them.
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm_tests::{Place, wait_until_gone};
 
 use crate::traffic::GRACE;
@@ -69,7 +69,7 @@ chassis = 1
 addresses = ["10.0.0.4/24"]
 "#;
 
-pub(crate) fn applied(place: &Place) -> Result<(), Failed> {
+pub(crate) fn applied(place: &Place) -> anyhow::Result<()> {
     let (before, after) = (
         place.root().join("before.toml"),
         place.root().join("after.toml"),
@@ -101,12 +101,12 @@ pub(crate) fn applied(place: &Place) -> Result<(), Failed> {
         let script = format!("ip netns exec {vm} ping -c 1 -w 5 {address}");
         place.run(&["exec", node, "--", "sh", "-c", &script])
     };
-    let lease = status["vms"].as_array().ok_or("no VMs")?;
+    let lease = status["vms"].as_array().context("no VMs")?;
     let lease = lease
         .iter()
         .find(|vm| vm["name"] == "vm3")
-        .ok_or("no vm3")?;
-    let lease = lease["ips"][0].as_str().ok_or("no lease")?;
+        .context("no vm3")?;
+    let lease = lease["ips"][0].as_str().context("no lease")?;
     ping("ovn-chassis-3", "vm1", "10.0.0.4")?;
     ping("ovn-chassis-3", "vm1", lease.trim_end_matches("/24"))?;
     ping("ovn-chassis-2", "vm3", "10.0.0.1")?;

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use libtest_mimic::Trial;
+
 pub use engine::{Engine, EngineKind, EngineOptions};
 pub use image::{other_release, rootfs};
 pub use place::{
@@ -27,6 +29,22 @@ pub fn missing(programs: &[&str]) -> Option<String> {
     };
     let missing: Vec<_> = programs.iter().filter(found).copied().collect();
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+}
+
+/// A test that fails with all causes of its error. What it lacks is its reason to be skipped, shown in its name.
+pub fn trial(
+    name: impl Into<String>,
+    lacks: Option<String>,
+    run: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> Trial {
+    let run = || run().map_err(|error| format!("{error:#}").into());
+    match lacks {
+        None => Trial::test(name, run),
+        Some(reason) => {
+            let name = format!("{} (skipped: {reason})", name.into());
+            Trial::test(name, run).with_ignored_flag(true)
+        }
+    }
 }
 
 /// A finished program in words.
@@ -89,7 +107,7 @@ pub fn binary(name: &str) -> PathBuf {
 
 /// What the host, and the engine, have that a cluster might leave behind and that can be told apart from other tests'
 /// clusters.
-pub fn leftovers(place: &Place) -> Result<BTreeSet<String>, String> {
+pub fn leftovers(place: &Place) -> anyhow::Result<BTreeSet<String>> {
     let mut found = place.containers()?;
     found.extend(traces(&place.root().to_string_lossy()));
     Ok(found)
@@ -126,7 +144,7 @@ pub fn traces(mark: &str) -> BTreeSet<String> {
 }
 
 /// Waits until nothing is left, for as long as the kernel may take to end a killed cluster.
-pub fn wait_until_gone(place: &Place, deadline: Duration) -> Result<(), String> {
+pub fn wait_until_gone(place: &Place, deadline: Duration) -> anyhow::Result<()> {
     let began = Instant::now();
     loop {
         let left = leftovers(place)?;
@@ -134,7 +152,7 @@ pub fn wait_until_gone(place: &Place, deadline: Duration) -> Result<(), String> 
             return Ok(());
         }
         if began.elapsed() > deadline {
-            return Err(format!("left after {deadline:?}: {left:#?}"));
+            anyhow::bail!("left after {deadline:?}: {left:#?}");
         }
         pause(Duration::from_millis(10));
     }

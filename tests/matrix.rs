@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use anyhow::Context;
 use futures::future::try_join_all;
-use libtest_mimic::Failed;
 use ofm::plan::Role;
 use ofm::spec::DatabaseMode;
 use ofm::status::Status;
@@ -80,7 +80,7 @@ impl fmt::Display for Combination {
     }
 }
 
-pub(crate) fn connected(place: &Place, combination: Combination) -> Result<(), Failed> {
+pub(crate) fn connected(place: &Place, combination: Combination) -> anyhow::Result<()> {
     block_on(async {
         let spec = ClusterSpec {
             tls: combination.tls,
@@ -101,7 +101,7 @@ pub(crate) fn connected(place: &Place, combination: Combination) -> Result<(), F
         }
         reach(&cluster).await?;
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })??;
     wait_until_gone(place, GRACE_AT_ENGINE)?;
     Ok(())
@@ -109,7 +109,7 @@ pub(crate) fn connected(place: &Place, combination: Combination) -> Result<(), F
 
 /// Pings all that the demo connects: from each VM its router, all other VMs and the host outside, and from the hosts
 /// outside the VMs' floating addresses.
-pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
+pub(crate) async fn reach(cluster: &Cluster) -> anyhow::Result<()> {
     let status = cluster.status().await?;
     let zones = cluster.plan().zones.len() as u32;
     let from_vms = status.vms.iter().map(|vm| async {
@@ -118,7 +118,7 @@ pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
         for target in targets {
             vm.ping_within(target, patience(ANSWER)).await?;
         }
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     });
     try_join_all(from_vms).await?;
     for zone in 1..=zones {
@@ -145,7 +145,7 @@ pub(crate) async fn reach(cluster: &Cluster) -> Result<(), Failed> {
 }
 
 /// The address that a VM has for a node to which it connects.
-async fn seen_from(node: &NodeHandle, vm: &Vm, address: IpAddr) -> Result<IpAddr, Failed> {
+async fn seen_from(node: &NodeHandle, vm: &Vm, address: IpAddr) -> anyhow::Result<IpAddr> {
     let listening = node.node().namespaces().run(|| {
         let listener = TcpListener::bind((address, 0))?;
         listener.set_nonblocking(true)?;
@@ -154,16 +154,16 @@ async fn seen_from(node: &NodeHandle, vm: &Vm, address: IpAddr) -> Result<IpAddr
     let listener = tokio::net::TcpListener::from_std(listening??)?;
     let target = listener.local_addr()?;
     let connection = vm.run(move || TcpStream::connect_timeout(&target, patience(PATIENCE)));
-    let _connection = connection.await?.map_err(|e| format!("{target}: {e}"))?;
+    let _connection = connection.await?.with_context(|| target.to_string())?;
     // The node may still have to hear that the VM has heard from it.
     let (_, peer) = tokio::time::timeout(patience(PATIENCE), listener.accept()).await??;
     Ok(peer.ip())
 }
 
 /// An address of the demo in a zone.
-fn address(pattern: &str, zone: u32) -> Result<IpAddr, Failed> {
+fn address(pattern: &str, zone: u32) -> anyhow::Result<IpAddr> {
     let text = pattern.replace("{n}", &zone.to_string());
-    Ok(text.parse().map_err(|e| format!("{text}: {e}"))?)
+    text.parse().context(text)
 }
 
 /// The addresses that a VM has to reach. The name of a VM tells its switch and zone: `sw0{n}p1`.
@@ -190,7 +190,7 @@ fn targets(status: &Status, zones: u32, name: &str) -> BTreeSet<IpAddr> {
 }
 
 /// The gateways and chassis of a zone, and no others, have registered in its southbound database.
-async fn registered(cluster: &Cluster, zone: u32) -> Result<(), Failed> {
+async fn registered(cluster: &Cluster, zone: u32) -> anyhow::Result<()> {
     let client = cluster.sb_of(zone).await?;
     let table = MonitorTable::new("Chassis_Private").columns(["name"]);
     let monitor = client.monitor("OVN_Southbound", &[table]).await?;
@@ -209,7 +209,7 @@ async fn registered(cluster: &Cluster, zone: u32) -> Result<(), Failed> {
 }
 
 /// The gateways and chassis of a zone use its relays if it has any, else its centrals.
-async fn remotes(cluster: &Cluster, zone: u32, of: Combination) -> Result<(), Failed> {
+async fn remotes(cluster: &Cluster, zone: u32, of: Combination) -> anyhow::Result<()> {
     let server = if of.relays > 0 {
         Role::Relay
     } else {
@@ -234,7 +234,7 @@ async fn remotes(cluster: &Cluster, zone: u32, of: Combination) -> Result<(), Fa
 }
 
 /// Each database of a zone has three servers that agree on one leader.
-async fn led(cluster: &Cluster, zone: u32) -> Result<(), Failed> {
+async fn led(cluster: &Cluster, zone: u32) -> anyhow::Result<()> {
     for (name, stem) in DATABASES {
         let mut leaders = 0;
         for central in cluster.plan().centrals(zone) {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
 use ofm_tests::{Place, other_release, wait_until_gone};
 use serde_json::Value;
 
@@ -10,12 +9,12 @@ use crate::traffic::GRACE;
 use crate::versions::PACKAGES;
 
 /// A shell script in a node, which must succeed; returns what it wrote.
-fn sh(place: &Place, node: &str, script: &str) -> Result<String, Failed> {
+fn sh(place: &Place, node: &str, script: &str) -> anyhow::Result<String> {
     let run = place.run(&["exec", node, "--", "sh", "-euc", script]);
     Ok(run?.trim().to_owned())
 }
 
-fn status(place: &Place) -> Result<Value, Failed> {
+fn status(place: &Place) -> anyhow::Result<Value> {
     Ok(serde_json::from_str(&place.run(&["status", "--json"])?)?)
 }
 
@@ -38,7 +37,7 @@ const KEYS: &str = "--ovn-controller-ssl-key=/opt/ovn/ovn-privkey.pem --ovn-cont
                     --ovn-controller-ssl-ca-cert=/opt/ovn/pki/switchca/cacert.pem";
 
 /// ovn-ctl(8) and ovs-ctl(8) stop and start what ofm has started, ofm sees it, and takes it over again.
-pub(crate) fn scripts(place: &Place) -> Result<(), Failed> {
+pub(crate) fn scripts(place: &Place) -> anyhow::Result<()> {
     place.run(&["start", "--no-fake-vms"])?;
     let before = status(place)?;
 
@@ -98,7 +97,7 @@ pub(crate) fn scripts(place: &Place) -> Result<(), Failed> {
 }
 
 /// `/data/create_fake_vm.sh` makes VMs that reach each other, also anew, and eth1 comes back as it was.
-pub(crate) fn fake_vms(place: &Place) -> Result<(), Failed> {
+pub(crate) fn fake_vms(place: &Place) -> anyhow::Result<()> {
     place.run(&["start", "--no-fake-vms"])?;
     let ports = |k: u32| format!("50:54:00:00:00:0{k} 10.0.0.{k} 1000::{k}");
     let script = format!(
@@ -157,7 +156,7 @@ pub(crate) fn fake_vms(place: &Place) -> Result<(), Failed> {
 }
 
 /// Where FRR is installed, scripts start and stop it as if systemd did.
-pub(crate) fn frr(place: &Place) -> Result<(), Failed> {
+pub(crate) fn frr(place: &Place) -> anyhow::Result<()> {
     let root = other_release(&PACKAGES)?;
     let root = root.to_string_lossy();
     place.run(&["start", "--no-fake-vms", "--chassis-ovn", &root])?;
@@ -187,7 +186,7 @@ pub(crate) fn frr(place: &Place) -> Result<(), Failed> {
     assert_eq!(state()?, "inactive\n0");
 
     let refused = sh(place, CHASSIS, "systemctl start ssh").expect_err("it is not FRR");
-    let said = refused.message().unwrap_or_default();
+    let said = refused.to_string();
     assert!(said.contains("only the service frr is known"), "{said}");
     sh(place, CHASSIS, "systemctl start frr")?;
     place.run(&["stop"])?;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::{Context, bail, ensure};
 use ofm::image::packages::Distribution;
 use ofm::spec::{DatapathChoice, Images, RuntimeChoice};
 use ofm::{Builder, Cluster, ClusterSpec};
@@ -101,23 +102,26 @@ fn shared(kind: EngineKind) -> MutexGuard<'static, Option<Result<Arc<Engine>, St
 }
 
 /// The engine of a kind that all tests share, with the image [`IMAGE`].
-pub fn shared_engine(kind: EngineKind) -> Result<Arc<Engine>, String> {
+pub fn shared_engine(kind: EngineKind) -> anyhow::Result<Arc<Engine>> {
     let start = || {
-        let engine = Engine::start(kind).map_err(|e| format!("starting {}: {e}", kind.as_str()))?;
+        let engine = Engine::start(kind).with_context(|| format!("starting {}", kind.as_str()))?;
         build(&engine, &[])?;
         Ok(Arc::new(engine))
     };
-    shared(kind).get_or_insert_with(start).clone()
+    // Each test that needs it fails for the same reason.
+    let start = || start().map_err(|error: anyhow::Error| format!("{error:#}"));
+    let engine = shared(kind).get_or_insert_with(start).clone();
+    engine.map_err(anyhow::Error::msg)
 }
 
 /// Stops the shared engines that were started. No test may use them any more.
-pub fn stop_shared_engines() -> Result<(), String> {
+pub fn stop_shared_engines() -> anyhow::Result<()> {
     for kind in [EngineKind::Docker, EngineKind::Podman] {
         if let Some(Ok(engine)) = shared(kind).take() {
-            let engine = Arc::into_inner(engine).ok_or("a test still uses an engine")?;
+            let engine = Arc::into_inner(engine).context("a test still uses an engine")?;
             engine
                 .stop()
-                .map_err(|e| format!("stopping {}: {e}", kind.as_str()))?;
+                .with_context(|| format!("stopping {}", kind.as_str()))?;
         }
     }
     Ok(())
@@ -125,20 +129,15 @@ pub fn stop_shared_engines() -> Result<(), String> {
 
 /// Has `ofm build` make the image [`IMAGE`] of a root file system that has all the packages, without any network.
 /// Returns what it said.
-pub fn build(engine: &Engine, args: &[&str]) -> Result<String, String> {
-    let output = build_command(engine, args)?
-        .output()
-        .map_err(|e| e.to_string())?;
-    if output.status.success() {
-        Ok(describe(&output))
-    } else {
-        Err(format!("ofm build: {}", describe(&output)))
-    }
+pub fn build(engine: &Engine, args: &[&str]) -> anyhow::Result<String> {
+    let output = build_command(engine, args)?.output()?;
+    ensure!(output.status.success(), "ofm build: {}", describe(&output));
+    Ok(describe(&output))
 }
 
 /// The command that [`build`] runs.
-pub fn build_command(engine: &Engine, args: &[&str]) -> Result<Command, String> {
-    let archive = rootfs(&Distribution::Debian.packages()).map_err(|e| e.to_string())?;
+pub fn build_command(engine: &Engine, args: &[&str]) -> anyhow::Result<Command> {
+    let archive = rootfs(&Distribution::Debian.packages())?;
     let mut command = program(&binary("ofm"));
     // What `args` has goes before the variables.
     command.args(["build", "--rootfs"]).arg(archive).args(args);
@@ -171,7 +170,7 @@ pub struct Place {
 
 impl Place {
     /// Makes the place. Its path is short because sockets are below it (unix(7): 108 bytes).
-    pub fn new(runtime: Runtime) -> Result<Self, String> {
+    pub fn new(runtime: Runtime) -> anyhow::Result<Self> {
         match runtime {
             Runtime::Native => Self::with(None),
             Runtime::Engine(kind) => Self::on(shared_engine(kind)?),
@@ -179,16 +178,16 @@ impl Place {
     }
 
     /// Makes a place on an engine of the test's own.
-    pub fn on(engine: Arc<Engine>) -> Result<Self, String> {
+    pub fn on(engine: Arc<Engine>) -> anyhow::Result<Self> {
         Self::with(Some(engine))
     }
 
-    fn with(engine: Option<Arc<Engine>>) -> Result<Self, String> {
+    fn with(engine: Option<Arc<Engine>>) -> anyhow::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let root = tempfile::Builder::new().prefix("ofm").tempdir_in("/run");
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
-            root: root.map_err(|e| e.to_string())?,
+            root: root?,
             engine,
             name: format!("t{}-{number}", std::process::id()),
         })
@@ -261,16 +260,18 @@ impl Place {
     }
 
     /// Runs `ofm`, which must succeed, and returns what it wrote to standard output.
-    pub fn run(&self, args: &[&str]) -> Result<String, String> {
-        let output = self.ofm(args).output().map_err(|e| e.to_string())?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        Err(format!("ofm {args:?}: {}", describe(&output)))
+    pub fn run(&self, args: &[&str]) -> anyhow::Result<String> {
+        let output = self.ofm(args).output()?;
+        ensure!(
+            output.status.success(),
+            "ofm {args:?}: {}",
+            describe(&output)
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// The containers that the engine has of this place's clusters, by name and state.
-    pub fn containers(&self) -> Result<BTreeSet<String>, String> {
+    pub fn containers(&self) -> anyhow::Result<BTreeSet<String>> {
         let Some(engine) = &self.engine else {
             return Ok(BTreeSet::new());
         };
@@ -285,12 +286,11 @@ impl Place {
 }
 
 /// All containers that an engine has.
-pub fn containers(engine: &Engine) -> Result<Vec<Value>, String> {
-    let answer = engine.request("GET", "/containers/json?all=1", b"");
-    let answer = answer.map_err(|e| e.to_string())?;
+pub fn containers(engine: &Engine) -> anyhow::Result<Vec<Value>> {
+    let answer = engine.request("GET", "/containers/json?all=1", b"")?;
     match serde_json::from_str(&answer) {
         Ok(Value::Array(containers)) => Ok(containers),
-        other => Err(format!("a listing of containers: {other:?}: {answer}")),
+        other => bail!("a listing of containers: {other:?}: {answer}"),
     }
 }
 

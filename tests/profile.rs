@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm::trace::{Outcome, Span, SpanKind};
 use ofm::{Phase, Timings, Trace};
 use ofm_tests::{Place, copy_program, describe, leftovers, pause, wait_until_gone};
@@ -18,9 +18,9 @@ use crate::traffic::GRACE;
 use crate::versions::{OVN_TREE, fill, folder};
 
 /// The events of a timeline that take their time, by thread.
-fn timeline(path: &Path) -> Result<BTreeMap<String, Vec<Value>>, Failed> {
+fn timeline(path: &Path) -> anyhow::Result<BTreeMap<String, Vec<Value>>> {
     let trace: Value = serde_json::from_slice(&std::fs::read(path)?)?;
-    let events = trace["traceEvents"].as_array().ok_or("no traceEvents")?;
+    let events = trace["traceEvents"].as_array().context("no traceEvents")?;
     let of = |kind: &'static str, key: &'static str| {
         let events = events.iter();
         events.filter(move |event| event[key] == kind)
@@ -41,7 +41,7 @@ fn names(events: &[Value]) -> Vec<&str> {
 
 /// The timeline of the default cluster has each node with its steps and daemons, the phases in order, and every wait; and
 /// nothing in it took longer than the program.
-pub(crate) fn traced(place: &Place) -> Result<(), Failed> {
+pub(crate) fn traced(place: &Place) -> anyhow::Result<()> {
     // An engine would say later that the names are taken.
     let plan: Value = serde_json::from_str(&place.run(&["plan", "--json"])?)?;
     let file = place.root().join("start.json");
@@ -72,10 +72,12 @@ pub(crate) fn traced(place: &Place) -> Result<(), Failed> {
     ];
     assert_eq!(names(&waits), expected);
 
-    let nodes = plan["nodes"].as_array().ok_or("a plan has nodes")?;
+    let nodes = plan["nodes"].as_array().context("a plan has nodes")?;
     for node in nodes {
-        let name = node["name"].as_str().ok_or("a node has a name")?;
-        let found = threads.get(name).ok_or(format!("no thread of {name}"))?;
+        let name = node["name"].as_str().context("a node has a name")?;
+        let found = threads
+            .get(name)
+            .with_context(|| format!("no thread of {name}"))?;
         let found: BTreeSet<_> = names(found).into_iter().collect();
         let daemons = node["daemons"].as_array().into_iter().flatten();
         let daemons = daemons.filter_map(|daemon| daemon["name"].as_str());
@@ -102,7 +104,11 @@ pub(crate) fn traced(place: &Place) -> Result<(), Failed> {
 
     for (thread, events) in &threads {
         for event in events {
-            let number = |key: &str| event[key].as_u64().ok_or(format!("{thread}: {event}"));
+            let number = |key: &str| {
+                event[key]
+                    .as_u64()
+                    .with_context(|| format!("{thread}: {event}"))
+            };
             let (from, length) = (number("ts")?, number("dur")?);
             assert!(from + length <= wall, "{thread} ends at {wall}: {event}");
             assert_eq!(event["args"], serde_json::json!({}), "{thread}: {event}");
@@ -119,18 +125,18 @@ pub(crate) fn traced(place: &Place) -> Result<(), Failed> {
 }
 
 /// With servers in clusters, relays and more chassis there are the waits that only they have.
-pub(crate) fn waits(place: &Place) -> Result<(), Failed> {
+pub(crate) fn waits(place: &Place) -> anyhow::Result<()> {
     let trace = Trace::new();
     block_on(async {
         let builder = place.builder().database(ofm::spec::DatabaseMode::Raft);
         let builder = builder.relays(1).chassis(10).trace(&trace);
         let cluster = builder.start().await?;
-        let timings = cluster.timings().await?.ok_or("there is a trace")?;
+        let timings = cluster.timings().await?.context("there is a trace")?;
         let spans = trace.spans();
         assert_eq!(timings.nodes.len(), cluster.plan().nodes.len());
         cluster.stop().await?;
         assert_eq!(trace.spans(), spans, "a stop is no part of the start");
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })??;
     let spans = trace.spans();
     let count = |wanted: &str| {
@@ -150,7 +156,7 @@ pub(crate) fn waits(place: &Place) -> Result<(), Failed> {
 }
 
 /// A start that fails leaves the timeline of what it did, and nothing else.
-pub(crate) fn failed(place: &Place) -> Result<(), Failed> {
+pub(crate) fn failed(place: &Place) -> anyhow::Result<()> {
     let folder = folder()?;
     let ovn = folder.path().join("ovn");
     fill(&ovn, &OVN_TREE, true)?;
@@ -172,13 +178,13 @@ pub(crate) fn failed(place: &Place) -> Result<(), Failed> {
     assert!(!phases.contains(&"chassis"), "{phases:?}");
     let mut failed = threads.values().flatten();
     let failed = failed.find(|event| event["name"] == "ovn-controller (failed)");
-    let error = failed.ok_or(format!("{threads:#?}"))?["args"]["error"].to_string();
+    let error = failed.with_context(|| format!("{threads:#?}"))?["args"]["error"].to_string();
     assert!(error.contains("instead of starting"), "{error}");
     Ok(())
 }
 
 /// A start that is interrupted leaves it too.
-pub(crate) fn interrupted(place: &Place) -> Result<(), Failed> {
+pub(crate) fn interrupted(place: &Place) -> anyhow::Result<()> {
     let folder = folder()?;
     let file = folder.path().join("start.json");
     let mut child = place
@@ -194,7 +200,7 @@ pub(crate) fn interrupted(place: &Place) -> Result<(), Failed> {
     while !socket.exists() && began.elapsed() < Duration::from_secs(120) {
         pause(Duration::from_millis(1));
     }
-    let pid = Pid::from_raw(child.id() as i32).ok_or("a child has a number")?;
+    let pid = Pid::from_raw(child.id() as i32).context("a child has a number")?;
     rustix::process::kill_process(pid, Signal::INT)?;
     assert_eq!(child.wait()?.code(), Some(130));
     wait_until_gone(place, GRACE)?;
@@ -209,7 +215,7 @@ pub(crate) fn interrupted(place: &Place) -> Result<(), Failed> {
 }
 
 /// A file that cannot be made is an error before anything is touched. That it fills up is none: the cluster is there.
-pub(crate) fn unwritable(place: &Place) -> Result<(), Failed> {
+pub(crate) fn unwritable(place: &Place) -> anyhow::Result<()> {
     let folder = place.root().to_string_lossy();
     let absent = format!("{folder}/absent/start.json");
     for (path, reason) in [
@@ -249,7 +255,7 @@ pub(crate) fn unwritable(place: &Place) -> Result<(), Failed> {
 }
 
 /// What `--timings` prints has all programs, and its figures fit together.
-pub(crate) fn timed(place: &Place) -> Result<(), Failed> {
+pub(crate) fn timed(place: &Place) -> anyhow::Result<()> {
     let text = place.run(&["start", "--timings"])?;
     place.run(&["stop"])?;
     let table = |first: &str| {
@@ -280,20 +286,20 @@ pub(crate) fn timed(place: &Place) -> Result<(), Failed> {
     let started: Value = serde_json::from_str(&place.run(&["start", "--timings", "--json"])?)?;
     assert_eq!(started["ready"], true, "it is a status too");
     let timings = &started["timings"];
-    let number = |value: &Value| value.as_f64().ok_or(format!("{timings:#}"));
-    let programs = timings["programs"].as_array().ok_or("no programs")?;
+    let number = |value: &Value| value.as_f64().with_context(|| format!("{timings:#}"));
+    let programs = timings["programs"].as_array().context("no programs")?;
     let of = |name: &str| programs.iter().find(|p| p["program"] == name);
     for (name, processes) in [
         ("ovs-vswitchd", 3),
         ("ovn-controller", 3),
         ("ovn-northd", 1),
     ] {
-        let program = of(name).ok_or(format!("{timings:#}"))?;
+        let program = of(name).with_context(|| format!("{timings:#}"))?;
         assert_eq!(program["processes"], processes, "{timings:#}");
         assert!(number(&program["total_ms"])? > 1.0, "{timings:#}");
     }
     let wall = number(&timings["wall_ms"])?;
-    let phases = timings["phases_ms"].as_object().ok_or("no phases")?;
+    let phases = timings["phases_ms"].as_object().context("no phases")?;
     let sum: f64 = phases.values().filter_map(Value::as_f64).sum();
     assert!(sum <= wall, "{timings:#}");
     for node in timings["nodes"].as_array().into_iter().flatten() {
@@ -322,6 +328,6 @@ pub(crate) fn timed(place: &Place) -> Result<(), Failed> {
         let timings: Option<Timings> = cluster.timings().await?;
         assert!(timings.is_none(), "nobody asked for a trace");
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }

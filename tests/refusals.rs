@@ -4,11 +4,10 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 
-use libtest_mimic::Failed;
 use ofm_tests::{Place, binary, copy_program, describe, leftovers, program};
 use serde_json::Value;
 
-pub(crate) fn table(place: &Place) -> Result<(), Failed> {
+pub(crate) fn table(place: &Place) -> anyhow::Result<()> {
     // Arguments, exit status, and what standard error has to say.
     let cases: [(&[&str], i32, &[&str]); 6] = [
         (
@@ -66,7 +65,7 @@ pub(crate) fn table(place: &Place) -> Result<(), Failed> {
 }
 
 /// Without root, `ofm` says so before it touches anything.
-pub(crate) fn no_root(place: &Place) -> Result<(), Failed> {
+pub(crate) fn no_root(place: &Place) -> anyhow::Result<()> {
     // A copy that another user can reach, wherever the workspace is.
     let copy = place.root().join("ofm-copy");
     copy_program(&binary("ofm"), &copy)?;
@@ -82,7 +81,7 @@ pub(crate) fn no_root(place: &Place) -> Result<(), Failed> {
 }
 
 /// A daemon that is not installed is named before anything is touched. It is hidden in a mount namespace of the test's.
-pub(crate) fn no_daemon(place: &Place) -> Result<(), Failed> {
+pub(crate) fn no_daemon(place: &Place) -> anyhow::Result<()> {
     let ofm = place.ofm(&["start"]);
     let hide = "for f in /usr/bin/ovn-controller /usr/sbin/ovn-controller; do \
                 if [ -f $f ]; then mount --bind /dev/null $f || exit 99; fi; done; exec \"$@\"";
@@ -97,8 +96,8 @@ pub(crate) fn no_daemon(place: &Place) -> Result<(), Failed> {
 }
 
 /// What a cluster needs is there, since the other tests start some; of four billion nodes the opposite is said.
-pub(crate) fn doctor(place: &Place) -> Result<(), Failed> {
-    let checks = |args: &[&str]| -> Result<(Option<i32>, Vec<Value>), Failed> {
+pub(crate) fn doctor(place: &Place) -> anyhow::Result<()> {
+    let checks = |args: &[&str]| -> anyhow::Result<(Option<i32>, Vec<Value>)> {
         let output = place
             .ofm(&[&["doctor", "--json"], args].concat())
             .output()?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm::Cluster;
 use ofm::plan::{Datapath, Role};
 use ofm_tests::Place;
@@ -194,11 +194,11 @@ const INTERCONNECTION: &[Table] = &[Table {
     rows: &["name=ts1"],
 }];
 
-pub(crate) fn all(place: &Place) -> Result<(), Failed> {
+pub(crate) fn all(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let cluster = place.builder().start().await?;
         let nb = compare(&cluster.nb().await?, "OVN_Northbound", NORTHBOUND).await?;
-        let (_, global) = nb.rows("NB_Global").next().ok_or("no NB_Global")?;
+        let (_, global) = nb.rows("NB_Global").next().context("no NB_Global")?;
         for option in ["ic-route-adv", "ic-route-learn"] {
             assert_eq!(global.map_get("options", option), Some("true"), "{option}");
         }
@@ -206,7 +206,7 @@ pub(crate) fn all(place: &Place) -> Result<(), Failed> {
         for vm in cluster.plan().vms() {
             let mut ports = sb.rows("Port_Binding");
             let port = ports.find(|(_, row)| row.str("logical_port") == Some(&vm.iface_id));
-            let (_, port) = port.ok_or("no port")?;
+            let (_, port) = port.context("no port")?;
             assert_eq!(port.bool("up"), Some(true), "{}", vm.iface_id);
         }
         let socket = cluster
@@ -222,12 +222,12 @@ pub(crate) fn all(place: &Place) -> Result<(), Failed> {
             }
         }
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
 /// Compares all rows of some tables with what they should be.
-async fn compare(client: &Client, database: &str, tables: &[Table]) -> Result<Snapshot, Failed> {
+async fn compare(client: &Client, database: &str, tables: &[Table]) -> anyhow::Result<Snapshot> {
     let monitored: Vec<_> = tables.iter().map(|t| MonitorTable::new(t.name)).collect();
     let rows = client.monitor(database, &monitored).await?.snapshot();
     let labels = tables.iter().flat_map(|table| {
@@ -307,9 +307,9 @@ pub(crate) fn written(row: &Row, which: &Columns, labels: &BTreeMap<String, Stri
 }
 
 /// What the Open vSwitch of a gateway or chassis is configured with.
-async fn switch(cluster: &Cluster, name: &str) -> Result<(), Failed> {
+async fn switch(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
     let plan = cluster.plan();
-    let node = plan.node_named(name).ok_or("no such node")?;
+    let node = plan.node_named(name).context("no such node")?;
     let datapath = plan.datapath.as_str();
     let address = node.address.to_string();
     let mut expected = BTreeMap::from([
@@ -362,12 +362,12 @@ async fn switch(cluster: &Cluster, name: &str) -> Result<(), Failed> {
 pub(crate) async fn external_ids(
     cluster: &Cluster,
     node: &str,
-) -> Result<BTreeMap<String, String>, Failed> {
+) -> anyhow::Result<BTreeMap<String, String>> {
     let client = cluster.node(node)?.ovs().await?;
     let table = MonitorTable::new("Open_vSwitch").columns(["external_ids"]);
     let monitor = client.monitor("Open_vSwitch", &[table]).await?;
     let rows = monitor.snapshot();
-    let (_, row) = rows.rows("Open_vSwitch").next().ok_or("no row")?;
+    let (_, row) = rows.rows("Open_vSwitch").next().context("no row")?;
     let ids = row.get("external_ids").into_iter();
     let text = |atom: &Atom| atom.as_str().unwrap_or_default().to_owned();
     let ids = ids.flat_map(Datum::map_iter);
@@ -375,7 +375,7 @@ pub(crate) async fn external_ids(
 }
 
 /// The rows that are written for controllers are as they would write them: of many, only the first has to.
-pub(crate) fn written_once(place: &Place) -> Result<(), Failed> {
+pub(crate) fn written_once(place: &Place) -> anyhow::Result<()> {
     place.run(&["start", "--chassis", "12", "--gateways", "2"])?;
     let log = place.run(&[
         "exec",

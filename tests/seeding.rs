@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm::Cluster;
 use ofm_tests::Place;
 use ovsdb_client::value::{Datum, Row};
@@ -71,7 +71,7 @@ const DATAPATH_FIELDS: [&str; 2] = ["OXM_OF_METADATA[]", "NXM_NX_TUN_ID[0..23]"]
 /// All rows of a database, or all flows of a switch, by table.
 type Contents = BTreeMap<String, Vec<String>>;
 
-pub(crate) fn same_cluster(place: &Place) -> Result<(), Failed> {
+pub(crate) fn same_cluster(place: &Place) -> anyhow::Result<()> {
     let slow = block_on(cluster(place, false))??;
     let fast = block_on(cluster(place, true))??;
     assert!(
@@ -100,7 +100,7 @@ pub(crate) fn same_cluster(place: &Place) -> Result<(), Failed> {
 }
 
 /// What the databases and the switches of a cluster hold once it is ready.
-async fn cluster(place: &Place, seed: bool) -> Result<Contents, Failed> {
+async fn cluster(place: &Place, seed: bool) -> anyhow::Result<Contents> {
     let builder = place.builder().chassis(CHASSIS).gateways(2);
     let cluster = builder.seed(seed).start().await?;
     let mut contents = Contents::new();
@@ -131,7 +131,7 @@ async fn cluster(place: &Place, seed: bool) -> Result<Contents, Failed> {
     let rows = monitor.snapshot();
     let mut rows = rows.rows("NB_Global").map(|(_, row)| row);
     let drawn = rows.find_map(|row| row.map_get("options", "svc_monitor_mac").map(str::to_owned));
-    let drawn = drawn.ok_or("northd has drawn no address for its monitor")?;
+    let drawn = drawn.context("northd has drawn no address for its monitor")?;
     for line in contents.values_mut().flatten() {
         *line = line.replace(&drawn, "svc_monitor_mac");
     }
@@ -142,7 +142,7 @@ async fn cluster(place: &Place, seed: bool) -> Result<Contents, Failed> {
     Ok(contents)
 }
 
-async fn database(client: &Client, name: &str) -> Result<Contents, Failed> {
+async fn database(client: &Client, name: &str) -> anyhow::Result<Contents> {
     let schema = client.get_schema(name).await?;
     let tables = schema.tables().map(|(table, _)| table);
     let tables: Vec<_> = tables.filter(|table| !LEFT_OUT.contains(table)).collect();
@@ -212,12 +212,12 @@ fn tunnel(row: &Row) -> Option<&str> {
 }
 
 /// The names of logical switches and routers by their tunnel keys, as flows write these.
-async fn datapaths(southbound: &Client) -> Result<BTreeMap<String, String>, Failed> {
+async fn datapaths(southbound: &Client) -> anyhow::Result<BTreeMap<String, String>> {
     let table = MonitorTable::new("Datapath_Binding").columns(["tunnel_key", "external_ids"]);
     let rows = southbound.monitor("OVN_Southbound", &[table]).await?;
     let rows = rows.snapshot();
     let datapaths = rows.rows("Datapath_Binding").map(|(_, row)| {
-        let key = row.i64("tunnel_key").ok_or("a datapath has no key")?;
+        let key = row.i64("tunnel_key").context("a datapath has no key")?;
         Ok((format!("{key:#x}"), label(row)))
     });
     datapaths.collect()
@@ -229,7 +229,7 @@ async fn flows(
     node: &str,
     client: &Client,
     datapaths: &BTreeMap<String, String>,
-) -> Result<Contents, Failed> {
+) -> anyhow::Result<Contents> {
     let argv = ["ovs-ofctl", "--names", "--no-stats", "dump-flows", "br-int"];
     let output = cluster.node(node)?.exec(argv).await?;
     assert!(output.status.success(), "{}", output.error_text());

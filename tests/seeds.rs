@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm::ClusterSpec;
 use ofm::spec::DatabaseMode;
 use ofm_tests::{Place, describe, leftovers};
@@ -16,13 +16,13 @@ const SWITCHES: usize = 10;
 const PORTS: usize = 100;
 
 /// A schema of this machine.
-fn schema(name: &str) -> Result<Schema, Failed> {
+fn schema(name: &str) -> anyhow::Result<Schema> {
     let path = Path::new("/usr/share/ovn").join(name);
     Ok(Schema::parse(&std::fs::read_to_string(path)?)?)
 }
 
 /// A northbound database of ten switches with a hundred ports each.
-fn northbound() -> Result<Contents, Failed> {
+fn northbound() -> anyhow::Result<Contents> {
     let schema = schema("ovn-nb.ovsschema")?;
     let mut file = DatabaseFile::new(&schema);
     for switch in 0..SWITCHES {
@@ -40,18 +40,18 @@ fn northbound() -> Result<Contents, Failed> {
     Ok(file.contents()?)
 }
 
-fn standalone(contents: &Contents) -> Result<Vec<u8>, Failed> {
+fn standalone(contents: &Contents) -> anyhow::Result<Vec<u8>> {
     Ok(contents.to_standalone(&Annotation::default())?)
 }
 
-fn clustered(contents: Contents) -> Result<Vec<u8>, Failed> {
+fn clustered(contents: Contents) -> anyhow::Result<Vec<u8>> {
     let mut cluster = NewCluster::new(contents);
     cluster.server("tcp:10.0.0.1:6643".parse()?);
     Ok(cluster.files()?[0].to_bytes().to_vec())
 }
 
 /// Files of standalone and of clustered servers serve clusters of either kind, and the demo comes on top.
-pub(crate) fn taken(place: &Place) -> Result<(), Failed> {
+pub(crate) fn taken(place: &Place) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let contents = northbound()?;
     for (name, bytes) in [
@@ -62,7 +62,7 @@ pub(crate) fn taken(place: &Place) -> Result<(), Failed> {
         std::fs::write(&path, &bytes)?;
         for database in [DatabaseMode::Standalone, DatabaseMode::Raft] {
             block_on(serve(place, &path, database))?
-                .map_err(|e| format!("{name} for {database:?}: {}", e.message().unwrap_or("")))?;
+                .with_context(|| format!("{name} for {database:?}"))?;
         }
         assert_eq!(
             std::fs::read(&path)?,
@@ -73,7 +73,7 @@ pub(crate) fn taken(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn serve(place: &Place, path: &Path, database: DatabaseMode) -> Result<(), Failed> {
+async fn serve(place: &Place, path: &Path, database: DatabaseMode) -> anyhow::Result<()> {
     let spec = ClusterSpec {
         nb_db: Some(path.to_owned()),
         database,
@@ -104,9 +104,9 @@ async fn serve(place: &Place, path: &Path, database: DatabaseMode) -> Result<(),
 }
 
 /// What is no database of that kind is refused with one clear error, before anything starts.
-pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
+pub(crate) fn refused(place: &Place) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let write = |name: &str, bytes: &[u8]| -> Result<PathBuf, Failed> {
+    let write = |name: &str, bytes: &[u8]| -> anyhow::Result<PathBuf> {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes)?;
         Ok(path)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::{Context, anyhow, bail};
 use ofm_tests::{Place, describe, program, wait_until_gone};
 
 use crate::traffic::GRACE;
@@ -19,7 +19,7 @@ pub(crate) struct Shim<'a> {
 }
 
 impl<'a> Shim<'a> {
-    pub(crate) fn start(place: &'a Place, options: &[&str]) -> Result<Self, Failed> {
+    pub(crate) fn start(place: &'a Place, options: &[&str]) -> anyhow::Result<Self> {
         place.run(&[&["start"], options].concat())?;
         let folder = place.root().join("bin");
         let said = place.run(&["shim", "install", &folder.to_string_lossy()])?;
@@ -42,25 +42,25 @@ impl<'a> Shim<'a> {
     }
 
     /// What a call that must succeed says.
-    fn says(&self, args: &[&str]) -> Result<String, Failed> {
+    fn says(&self, args: &[&str]) -> anyhow::Result<String> {
         let output = self.podman(args).output()?;
         if !output.status.success() || !output.stderr.is_empty() {
-            return Err(format!("podman {args:?}: {}", describe(&output)).into());
+            bail!("podman {args:?}: {}", describe(&output));
         }
         Ok(String::from_utf8(output.stdout)?)
     }
 
     /// The status of a call that must fail, and what it said about it.
-    fn fails(&self, args: &[&str]) -> Result<(i32, String), Failed> {
+    fn fails(&self, args: &[&str]) -> anyhow::Result<(i32, String)> {
         let output: Output = self.podman(args).output()?;
-        let status = output.status.code().ok_or("it was killed")?;
+        let status = output.status.code().context("it was killed")?;
         if status == 0 {
-            return Err(format!("podman {args:?} succeeded").into());
+            bail!("podman {args:?} succeeded");
         }
         Ok((status, String::from_utf8(output.stderr)?))
     }
 
-    fn stop(self) -> Result<(), Failed> {
+    fn stop(self) -> anyhow::Result<()> {
         self.place.run(&["stop"])?;
         wait_until_gone(self.place, GRACE)?;
         Ok(())
@@ -69,7 +69,7 @@ impl<'a> Shim<'a> {
 
 const CHASSIS: &str = "ovn-chassis-1";
 
-pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
+pub(crate) fn exec(place: &Place) -> anyhow::Result<()> {
     let shim = Shim::start(place, &["--no-fake-vms"])?;
 
     let script = "echo out; echo err >&2; exit 3";
@@ -112,7 +112,7 @@ pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
     let mut ping = shim.podman(&["exec", CHASSIS, "sh", "-c", "echo $$; exec sleep 1000"]);
     let mut ping = ping.stdout(Stdio::piped()).spawn()?;
     let mut pid = String::new();
-    let stdout = ping.stdout.take().ok_or("no standard output")?;
+    let stdout = ping.stdout.take().context("no standard output")?;
     BufReader::new(stdout).read_line(&mut pid)?;
     rustix::process::kill_process(
         rustix::process::Pid::from_child(&ping),
@@ -155,7 +155,7 @@ pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
     let mut yes = shim.podman(&["exec", CHASSIS, "yes"]);
     let mut yes = yes.stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
-    BufReader::new(yes.stdout.take().ok_or("no standard output")?).read_line(&mut line)?;
+    BufReader::new(yes.stdout.take().context("no standard output")?).read_line(&mut line)?;
     assert_eq!((line.as_str(), yes.wait()?.code()), ("y\n", Some(128 + 13)));
 
     // A daemon has nothing open of whoever was there when it was started.
@@ -182,19 +182,21 @@ pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
     shim.stop()
 }
 
-pub(crate) fn stdin(place: &Place) -> Result<(), Failed> {
+pub(crate) fn stdin(place: &Place) -> anyhow::Result<()> {
     const SIZE: usize = 100 << 20;
     let shim = Shim::start(place, &["--no-fake-vms"])?;
     let data: Vec<u8> = (0..SIZE).map(|k| (k * 31 + k / 251) as u8).collect();
     let mut cat = shim.podman(&["exec", "-i", CHASSIS, "cat"]);
     let mut cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let mut stdin = cat.stdin.take().ok_or("no standard input")?;
+    let mut stdin = cat.stdin.take().context("no standard input")?;
     let output = std::thread::scope(|scope| {
         let data = &data;
         let writer = scope.spawn(move || stdin.write_all(data));
         let output = cat.wait_with_output();
-        writer.join().map_err(|_| "the writer panicked")??;
-        Ok::<_, Failed>(output?)
+        writer
+            .join()
+            .map_err(|_| anyhow!("the writer panicked"))??;
+        anyhow::Ok(output?)
     })?;
     assert!(output.status.success());
     assert!(output.stdout == data, "what came back differs");
@@ -251,7 +253,7 @@ fn listed(tree: &Path) -> std::io::Result<Vec<String>> {
     Ok(all)
 }
 
-pub(crate) fn cp(place: &Place) -> Result<(), Failed> {
+pub(crate) fn cp(place: &Place) -> anyhow::Result<()> {
     let shim = Shim::start(place, &["--no-fake-vms"])?;
     let here = tempfile::tempdir()?;
     let at = |path: &str| here.path().join(path).to_string_lossy().into_owned();
@@ -283,13 +285,13 @@ pub(crate) fn cp(place: &Place) -> Result<(), Failed> {
         .spawn()?;
     tar.stdin
         .take()
-        .ok_or("no standard input")?
+        .context("no standard input")?
         .write_all(&packed.stdout)?;
     assert!(tar.wait()?.success());
     assert_eq!(listed(&here.path().join("streamed/tree"))?, expected);
     let mut unpack = shim.podman(&["cp", "-", "ovn-gw-1:/opt"]);
     let mut unpack = unpack.stdin(Stdio::piped()).spawn()?;
-    let mut stdin = unpack.stdin.take().ok_or("no standard input")?;
+    let mut stdin = unpack.stdin.take().context("no standard input")?;
     stdin.write_all(&packed.stdout)?;
     drop(stdin);
     assert!(unpack.wait()?.success());
@@ -351,7 +353,7 @@ pub(crate) fn cp(place: &Place) -> Result<(), Failed> {
     shim.stop()
 }
 
-pub(crate) fn looked_at(place: &Place) -> Result<(), Failed> {
+pub(crate) fn looked_at(place: &Place) -> anyhow::Result<()> {
     let shim = Shim::start(place, &["--no-fake-vms"])?;
     let inspect = |format: &str| shim.says(&["inspect", "-f", format, CHASSIS]);
     let pid: u32 = inspect("{{.State.Pid}}")?.trim().parse()?;
@@ -394,7 +396,7 @@ pub(crate) fn looked_at(place: &Place) -> Result<(), Failed> {
     shim.stop()
 }
 
-pub(crate) fn switched_off_and_on(place: &Place) -> Result<(), Failed> {
+pub(crate) fn switched_off_and_on(place: &Place) -> anyhow::Result<()> {
     let shim = Shim::start(place, &["--relays", "1"])?;
     let tunnels = || {
         shim.says(&[

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm_tests::{Place, describe, on_kernel_datapath, pause, wait_until_gone};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -65,7 +65,7 @@ esac
 const TESTS: &str = "AT_SETUP([nodes are reached])\nAT_SKIP_IF([test ! -e /proc/a/kernel])\n";
 
 /// A tree of OVN's as it is after `make`, as far as `ofm suite` looks.
-fn tree(place: &Place) -> Result<PathBuf, Failed> {
+fn tree(place: &Place) -> anyhow::Result<PathBuf> {
     let tree = place.root().join("tree");
     let tests = tree.join("tests");
     fs::create_dir_all(&tests)?;
@@ -101,15 +101,15 @@ fn results(place: &Place) -> PathBuf {
 }
 
 /// The line of a table that begins with a word.
-fn row<'a>(output: &'a Output, first: &str) -> Result<Vec<&'a str>, Failed> {
+fn row<'a>(output: &'a Output, first: &str) -> anyhow::Result<Vec<&'a str>> {
     let text = std::str::from_utf8(&output.stdout)?;
     let mut rows = text.lines().map(|line| line.split_whitespace().collect());
     let row: Option<Vec<_>> = rows.find(|row: &Vec<&str>| row.first() == Some(&first));
-    row.ok_or_else(|| format!("no line {first}: {}", describe(output)).into())
+    row.with_context(|| format!("no line {first}: {}", describe(output)))
 }
 
 /// Each test has a cluster of its own; what became of it is in the table, in the report and in the exit status.
-pub(crate) fn verdicts(place: &Place) -> Result<(), Failed> {
+pub(crate) fn verdicts(place: &Place) -> anyhow::Result<()> {
     let tree = tree(place)?;
     let output = suite(place, &tree, &["--tests", "1-3", "--jobs", "2"]).output()?;
     assert_eq!(output.status.code(), Some(1), "{}", describe(&output));
@@ -151,10 +151,10 @@ pub(crate) fn verdicts(place: &Place) -> Result<(), Failed> {
 }
 
 /// A test that takes too long, and a run that is given up, leave neither a cluster nor a process.
-pub(crate) fn ended(place: &Place) -> Result<(), Failed> {
+pub(crate) fn ended(place: &Place) -> anyhow::Result<()> {
     let tree = tree(place)?;
     let sleeper = tree.join("tests/sleeper");
-    let until_gone = || -> Result<(), Failed> {
+    let until_gone = || -> anyhow::Result<()> {
         let number = fs::read_to_string(&sleeper)?;
         let arguments = Path::new("/proc").join(number.trim()).join("cmdline");
         let began = Instant::now();
@@ -185,7 +185,7 @@ pub(crate) fn ended(place: &Place) -> Result<(), Failed> {
         pause(Duration::from_millis(10));
     }
     kill_process(Pid::from_child(&run), Signal::INT)?;
-    let said = BufReader::new(run.stderr.take().ok_or("no standard error")?).lines();
+    let said = BufReader::new(run.stderr.take().context("no standard error")?).lines();
     let said = said.collect::<Result<Vec<_>, _>>()?.join("\n");
     assert_eq!(run.wait()?.code(), Some(130), "{said}");
     assert!(said.contains("no cluster is left"), "{said}");
@@ -195,9 +195,9 @@ pub(crate) fn ended(place: &Place) -> Result<(), Failed> {
 }
 
 /// What is not a built tree, and a number that no test has, are said before any cluster is made.
-pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
+pub(crate) fn refused(place: &Place) -> anyhow::Result<()> {
     let tree = tree(place)?;
-    let refused = |args: &[&str], tree: &Path| -> Result<String, Failed> {
+    let refused = |args: &[&str], tree: &Path| -> anyhow::Result<String> {
         let output = suite(place, tree, args).output()?;
         assert!(!output.status.success(), "{}", describe(&output));
         assert!(!results(place).exists(), "{}", describe(&output));

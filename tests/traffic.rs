@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm_tests::{Place, program, wait_until_gone};
 
 use crate::block_on;
@@ -11,7 +11,7 @@ use crate::block_on;
 /// How long after a stop anything of it may still be seen.
 pub(crate) const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
 
-pub(crate) fn reach(place: &Place) -> Result<(), Failed> {
+pub(crate) fn reach(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let cluster = place.builder().start().await?;
         let (a, b) = (cluster.vm("sw01p1")?, cluster.vm("sw11p1")?);
@@ -39,13 +39,13 @@ pub(crate) fn reach(place: &Place) -> Result<(), Failed> {
         ];
         assert_eq!(tunnels, expected);
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })??;
     wait_until_gone(place, GRACE)?;
     Ok(())
 }
 
-pub(crate) fn transfer(place: &Place) -> Result<(), Failed> {
+pub(crate) fn transfer(place: &Place) -> anyhow::Result<()> {
     const SIZE: usize = 10 << 20;
     let data: Vec<u8> = (0..SIZE).map(|k| (k * 31 + k / 251) as u8).collect();
     let expected = data.clone();
@@ -72,11 +72,11 @@ pub(crate) fn transfer(place: &Place) -> Result<(), Failed> {
             assert!(received?? == expected, "what arrived differs ({connect})");
         }
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
-pub(crate) fn five(place: &Place) -> Result<(), Failed> {
+pub(crate) fn five(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let names: Vec<String> = (1..=5).map(|k| format!("{}-{k}", place.name())).collect();
         let mut clusters = Vec::new();
@@ -99,11 +99,11 @@ pub(crate) fn five(place: &Place) -> Result<(), Failed> {
                 .clusters
                 .is_empty()
         );
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
-pub(crate) fn isolated(place: &Place) -> Result<(), Failed> {
+pub(crate) fn isolated(place: &Place) -> anyhow::Result<()> {
     block_on(async {
         let cluster = place.builder().start().await?;
         let victim = cluster.node("ovn-chassis-1")?;
@@ -125,11 +125,11 @@ pub(crate) fn isolated(place: &Place) -> Result<(), Failed> {
         }
         cluster.vm("sw11p1")?.ping("21.0.0.1".parse()?).await?;
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
-pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
+pub(crate) fn exec(place: &Place) -> anyhow::Result<()> {
     place.run(&["start", "--no-fake-vms"])?;
     let output = place
         .ofm(&[
@@ -163,7 +163,7 @@ pub(crate) fn exec(place: &Place) -> Result<(), Failed> {
 }
 
 /// Traces execve over a start and a stop.
-pub(crate) fn executed(place: &Place) -> Result<(), Failed> {
+pub(crate) fn executed(place: &Place) -> anyhow::Result<()> {
     let traced = |verb: &str, trace: &std::path::Path| {
         let ofm = place.ofm(&[verb]);
         let mut strace = program(std::path::Path::new("strace"));
@@ -178,7 +178,7 @@ pub(crate) fn executed(place: &Place) -> Result<(), Failed> {
     let (first, second) = (place.root().join("start"), place.root().join("stop"));
     let mut start = traced("start", &first);
     let mut start = start.stdout(std::process::Stdio::piped()).spawn()?;
-    let stdout = start.stdout.take().ok_or("no standard output")?;
+    let stdout = start.stdout.take().context("no standard output")?;
     let summary = std::io::BufReader::new(stdout).lines();
     let complete = summary
         .map_while(Result::ok)

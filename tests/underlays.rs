@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use libtest_mimic::Failed;
+use anyhow::{Context, bail};
 use ofm::plan::NodePlan;
 use ofm::spec::{Encapsulation, NodeNames};
 use ofm::{Cluster, ClusterSpec};
@@ -17,8 +17,8 @@ use crate::{block_on, matrix};
 fn with(
     place: &Place,
     change: impl FnOnce(&mut ClusterSpec),
-    look: impl AsyncFnOnce(&Cluster) -> Result<(), Failed>,
-) -> Result<(), Failed> {
+    look: impl AsyncFnOnce(&Cluster) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let mut spec = place.spec();
     change(&mut spec);
     block_on(async {
@@ -26,7 +26,7 @@ fn with(
         matrix::reach(&cluster).await?;
         look(&cluster).await?;
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
@@ -42,7 +42,7 @@ async fn rows<T: Ord>(
     database: &str,
     table: &str,
     select: impl Fn(&Row) -> Option<T>,
-) -> Result<BTreeSet<T>, Failed> {
+) -> anyhow::Result<BTreeSet<T>> {
     let monitor = client
         .monitor(database, &[MonitorTable::new(table)])
         .await?;
@@ -54,7 +54,7 @@ async fn rows<T: Ord>(
 }
 
 /// The tunnels of a node, each by its type and its far end.
-async fn tunnels(cluster: &Cluster, node: &NodePlan) -> Result<BTreeSet<(String, String)>, Failed> {
+async fn tunnels(cluster: &Cluster, node: &NodePlan) -> anyhow::Result<BTreeSet<(String, String)>> {
     let client = cluster.node(node.name.as_str())?.ovs().await?;
     let tunnel = |row: &Row| {
         let remote = row.map_get("options", "remote_ip")?;
@@ -64,13 +64,13 @@ async fn tunnels(cluster: &Cluster, node: &NodePlan) -> Result<BTreeSet<(String,
 }
 
 /// The encapsulations that the southbound database has, each by its type and address.
-async fn encaps(cluster: &Cluster) -> Result<BTreeSet<(String, String)>, Failed> {
+async fn encaps(cluster: &Cluster) -> anyhow::Result<BTreeSet<(String, String)>> {
     let encap = |row: &Row| Some((row.str("type")?.to_owned(), row.str("ip")?.to_owned()));
     rows(cluster.sb().await?, "OVN_Southbound", "Encap", encap).await
 }
 
 /// Checks that tunnels of these types, and no others, join all gateways and chassis.
-async fn joined_by(cluster: &Cluster, offered: &[&str], used: &str) -> Result<(), Failed> {
+async fn joined_by(cluster: &Cluster, offered: &[&str], used: &str) -> anyhow::Result<()> {
     let ends = |types: &[&str], nodes: &mut dyn Iterator<Item = &NodePlan>| {
         let mut ends = BTreeSet::new();
         for node in nodes {
@@ -94,7 +94,7 @@ async fn joined_by(cluster: &Cluster, offered: &[&str], used: &str) -> Result<()
     Ok(())
 }
 
-pub(crate) fn ipv6(place: &Place) -> Result<(), Failed> {
+pub(crate) fn ipv6(place: &Place) -> anyhow::Result<()> {
     let subnet = "fd00:170:168::/64".parse()?;
     let change = |spec: &mut ClusterSpec| spec.underlay = subnet;
     with(place, change, async |cluster| {
@@ -111,7 +111,7 @@ pub(crate) fn ipv6(place: &Place) -> Result<(), Failed> {
             let output = node.exec(["sh", "-euc", script]).await?;
             match output.status.success() {
                 true => Ok(output.text()),
-                false => Err(Failed::from(format!("{script}: {}", output.error_text()))),
+                false => bail!("{script}: {}", output.error_text()),
             }
         };
         let look =
@@ -125,7 +125,7 @@ pub(crate) fn ipv6(place: &Place) -> Result<(), Failed> {
     })
 }
 
-pub(crate) fn vxlan(place: &Place) -> Result<(), Failed> {
+pub(crate) fn vxlan(place: &Place) -> anyhow::Result<()> {
     let change = |spec: &mut ClusterSpec| spec.encapsulation = Encapsulation::Vxlan;
     with(place, change, async |cluster| {
         joined_by(cluster, &["vxlan"], "vxlan").await
@@ -133,7 +133,7 @@ pub(crate) fn vxlan(place: &Place) -> Result<(), Failed> {
 }
 
 /// Of several encapsulations that both ends offer, OVN prefers Geneve.
-pub(crate) fn both(place: &Place) -> Result<(), Failed> {
+pub(crate) fn both(place: &Place) -> anyhow::Result<()> {
     let change = |spec: &mut ClusterSpec| spec.encapsulation = Encapsulation::Both;
     with(place, change, async |cluster| {
         joined_by(cluster, &["geneve", "vxlan"], "geneve").await
@@ -141,7 +141,7 @@ pub(crate) fn both(place: &Place) -> Result<(), Failed> {
 }
 
 /// Packets of nearly the size of a large MTU pass in one piece.
-pub(crate) fn jumbo(place: &Place) -> Result<(), Failed> {
+pub(crate) fn jumbo(place: &Place) -> anyhow::Result<()> {
     let change = |spec: &mut ClusterSpec| spec.mtu = 9000;
     with(place, change, async |cluster| {
         for node in chassis(cluster) {
@@ -162,7 +162,7 @@ pub(crate) fn jumbo(place: &Place) -> Result<(), Failed> {
         let peer = cluster
             .plan()
             .node_named("ovn-chassis-2")
-            .ok_or("no such node")?;
+            .context("no such node")?;
         let (own, address) = (cluster.node("ovn-chassis-1")?, peer.address.to_string());
         // 20 bytes are the IP header's and 8 the ICMP header's.
         for (size, passes) in [("8972", true), ("8973", false)] {
@@ -176,7 +176,7 @@ pub(crate) fn jumbo(place: &Place) -> Result<(), Failed> {
     })
 }
 
-pub(crate) fn monitor_all(place: &Place) -> Result<(), Failed> {
+pub(crate) fn monitor_all(place: &Place) -> anyhow::Result<()> {
     let change = |spec: &mut ClusterSpec| {
         spec.monitor_all = true;
         spec.remote_probe_interval = 7000;
@@ -197,7 +197,7 @@ pub(crate) fn monitor_all(place: &Place) -> Result<(), Failed> {
     })
 }
 
-pub(crate) fn names(place: &Place) -> Result<(), Failed> {
+pub(crate) fn names(place: &Place) -> anyhow::Result<()> {
     let change = |spec: &mut ClusterSpec| {
         spec.names = NodeNames {
             central_prefix: "brain-".to_owned(),

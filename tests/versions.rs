@@ -5,31 +5,31 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::Failed;
+use anyhow::Context;
 use ofm::plan::Role;
 use ofm::topology::VmSpec;
 use ofm::{Source, Sources, Topology};
-use ofm_tests::{Place, copy_program, leftovers, other_release, wait_until_gone};
+use ofm_tests::{Place, copy_program, leftovers, other_release, patience, wait_until_gone};
 
 use crate::block_on;
 use crate::refusals::refused as refused_command;
 use crate::traffic::GRACE;
 
 /// Where the host has a program or schema, free of links.
-fn of_host(name: &str) -> Result<PathBuf, Failed> {
+fn of_host(name: &str) -> anyhow::Result<PathBuf> {
     let mut candidates = ofm::Software::candidates(name);
     let found = candidates.find_map(|path| path.canonicalize().ok());
-    Ok(found.ok_or(format!("the host has no {name}"))?)
+    found.with_context(|| format!("the host has no {name}"))
 }
 
 /// Makes a folder where nodes see it: beside the test program, for their /run and /tmp are their own.
-pub(crate) fn folder() -> Result<tempfile::TempDir, Failed> {
+pub(crate) fn folder() -> anyhow::Result<tempfile::TempDir> {
     let test = std::env::current_exe()?;
     let beside = test.parent().unwrap_or(Path::new("/"));
     Ok(tempfile::tempdir_in(beside)?)
 }
 
-pub(crate) fn fill(folder: &Path, files: &[(&str, &str)], links: bool) -> Result<(), Failed> {
+pub(crate) fn fill(folder: &Path, files: &[(&str, &str)], links: bool) -> anyhow::Result<()> {
     for (path, name) in files {
         let path = folder.join(path);
         std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
@@ -63,7 +63,7 @@ pub(crate) const OVN_TREE: [(&str, &str); 8] = [
 ];
 
 /// Copies make the prefix and links the tree.
-pub(crate) fn paths(place: &Place) -> Result<(), Failed> {
+pub(crate) fn paths(place: &Place) -> anyhow::Result<()> {
     let folder = folder()?;
     let (ovs, ovn) = (folder.path().join("ovs"), folder.path().join("ovn"));
     fill(&ovs, &OVS_PREFIX, false)?;
@@ -97,12 +97,12 @@ pub(crate) fn paths(place: &Place) -> Result<(), Failed> {
         ];
         assert!(programs.into_iter().eq(&expected), "{:?}", chassis.plan());
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
 /// What cannot be used is refused before anything is touched.
-pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
+pub(crate) fn refused(place: &Place) -> anyhow::Result<()> {
     // Below /run, of which nodes have their own.
     let hidden = place.root().join("ovn");
     let elsewhere = folder()?;
@@ -142,7 +142,7 @@ pub(crate) fn refused(place: &Place) -> Result<(), Failed> {
 }
 
 /// A daemon that never serves is waited for as long as was asked for; then the start fails, says so, and leaves nothing.
-pub(crate) fn silent(place: &Place) -> Result<(), Failed> {
+pub(crate) fn silent(place: &Place) -> anyhow::Result<()> {
     let folder = folder()?;
     let in_prefix = |&(_, name): &(&str, &'static str)| {
         let path = match name.strip_suffix(".ovsschema") {
@@ -163,13 +163,16 @@ pub(crate) fn silent(place: &Place) -> Result<(), Failed> {
     std::fs::write(&northd, script)?;
     std::fs::set_permissions(&northd, Permissions::from_mode(0o755))?;
     let prefix = folder.path().to_string_lossy();
-    let args = ["start", "--ovn", &prefix, "--ready-timeout", "2"];
+    let timeout = patience(Duration::from_secs(2));
+    let seconds = timeout.as_secs().to_string();
+    let args = ["start", "--ovn", &prefix, "--ready-timeout", &seconds];
     let began = Instant::now();
     let output = place.ofm(&args).output()?;
-    let words = ["ovn-central-az1", "ovn-northd did not serve within 2"];
+    let late = format!("ovn-northd did not serve within {seconds}");
+    let words = ["ovn-central-az1", late.as_str()];
     refused_command(&args, &output, 1, &words);
     let waited = began.elapsed();
-    assert!(waited >= Duration::from_secs(2), "{waited:?}");
+    assert!(waited >= timeout, "{waited:?}");
     wait_until_gone(place, GRACE)?;
     Ok(())
 }
@@ -186,18 +189,18 @@ pub(crate) const PACKAGES: [&str; 8] = [
     "procps",
 ];
 
-pub(crate) fn other_central(place: &Place) -> Result<(), Failed> {
+pub(crate) fn other_central(place: &Place) -> anyhow::Result<()> {
     mixed(place, |sources| vec![&mut sources.central])
 }
 
-pub(crate) fn other_chassis(place: &Place) -> Result<(), Failed> {
+pub(crate) fn other_chassis(place: &Place) -> anyhow::Result<()> {
     mixed(place, |sources| {
         vec![&mut sources.chassis, &mut sources.gateway]
     })
 }
 
 /// Starts a cluster with some of its nodes from another release.
-fn mixed(place: &Place, others: fn(&mut Sources) -> Vec<&mut Source>) -> Result<(), Failed> {
+fn mixed(place: &Place, others: fn(&mut Sources) -> Vec<&mut Source>) -> anyhow::Result<()> {
     let root = other_release(&PACKAGES)?;
     let mut sources = Sources::default();
     for source in others(&mut sources) {
@@ -210,12 +213,12 @@ fn mixed(place: &Place, others: fn(&mut Sources) -> Vec<&mut Source>) -> Result<
         assert!(status.ready, "{status:#?}");
         let version = |role: Role| {
             let node = status.nodes.iter().find(|node| node.role == role);
-            let versions = &node.ok_or("no such node")?.versions;
-            let of = |text: &Option<String>| -> Result<Vec<u32>, Failed> {
-                let text = text.as_deref().ok_or("no version")?;
+            let versions = &node.context("no such node")?.versions;
+            let of = |text: &Option<String>| -> anyhow::Result<Vec<u32>> {
+                let text = text.as_deref().context("no version")?;
                 Ok(text.split('.').map(str::parse).collect::<Result<_, _>>()?)
             };
-            Ok::<_, Failed>((of(&versions.ovs)?, of(&versions.ovn)?))
+            anyhow::Ok((of(&versions.ovs)?, of(&versions.ovn)?))
         };
         let (central, chassis) = (version(Role::Central)?, version(Role::Chassis)?);
         assert_ne!(central.0, chassis.0, "{status:#?}");
@@ -229,12 +232,12 @@ fn mixed(place: &Place, others: fn(&mut Sources) -> Vec<&mut Source>) -> Result<
             }
         }
         cluster.stop().await?;
-        Ok::<_, Failed>(())
+        anyhow::Ok(())
     })?
 }
 
 /// Two VMs on one switch and on two chassis, and one behind a router.
-fn topology() -> Result<Topology, Failed> {
+fn topology() -> anyhow::Result<Topology> {
     let mut topology = Topology::new();
     let router = topology.router("lr0");
     for (number, vms) in [(0, &[(1, 1), (2, 2)][..]), (1, &[(3, 2)])] {
