@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::{BoxFuture, try_join_all};
 use ipnet::IpNet;
 use ovsdb_client::{
-    Client, Condition, Monitor, MonitorTable, Mutation, Snapshot, Transaction, WaitError,
+    Client, Condition, ConnectError, Monitor, MonitorTable, Mutation, Snapshot, Transaction,
+    WaitError,
 };
 use tokio::time::Instant;
 
@@ -285,7 +286,15 @@ async fn member(
         .file_stem()
         .unwrap_or_default()
         .to_string_lossy();
-    let client: Client = handle.connect(&format!("ovn/{file}.sock")).await?;
+    let socket = handle.plan.dir.join(format!("run/ovn/{file}.sock"));
+    let client = loop {
+        match Client::connect_unix(&socket).await {
+            // When it joins, it ends all connections whose greeting it has not read yet (`update_schema` in
+            // ovsdb/ovsdb-server.c), and this one may be among them.
+            Err(ConnectError::Silent { .. }) if Instant::now() < deadline => {}
+            connected => break connected.map_err(|e| failed(e.into()))?,
+        }
+    };
     let tables = [MonitorTable::new("Database").columns(["name", "connected"])];
     let monitor: Monitor = client
         .monitor("_Server", &tables)
