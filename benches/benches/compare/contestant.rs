@@ -64,6 +64,10 @@ impl Contestant {
         Ok(Self::OvnFakeMultinode(folder.canonicalize()?))
     }
 
+    pub(crate) fn is_ofm(&self) -> bool {
+        matches!(self, Self::Ofm(..))
+    }
+
     /// Starts a cluster, adds a chassis, and ends it.
     pub(crate) async fn measure(&self, chassis: u32) -> anyhow::Result<Figures> {
         // A script takes back what it began; and where it refuses to start, what is there is somebody else's.

@@ -69,31 +69,34 @@ pub(crate) fn processors() -> f64 {
     std::thread::available_parallelism().map_or(1.0, |count| count.get() as f64)
 }
 
-/// A table of seconds, and the first contestant's figures as multiples of the others'.
+/// A table of seconds, and the others' figures as multiples of ofm's.
 pub(crate) fn report(
     contestants: &[Contestant],
     figures: impl Iterator<Item = Figures>,
 ) -> Markdown {
-    let figures: Vec<_> = figures.collect();
     let columns: Vec<_> = std::iter::once("seconds").chain(Figures::COLUMNS).collect();
     let mut table = Markdown::new(&columns);
-    for (contestant, figures) in contestants.iter().zip(&figures) {
+    let all: Vec<_> = contestants.iter().zip(figures).collect();
+    for (contestant, figures) in &all {
         table.row(contestant, figures.all().map(known));
     }
-    let Some((base, others)) = figures.split_first() else {
-        return table;
-    };
-    for (contestant, other) in contestants[1..].iter().zip(others) {
-        let (base, other) = (base.all(), other.all());
-        let ratios = std::array::from_fn::<_, { Figures::COLUMNS.len() }, _>(|column| {
-            let ratio = base[column]
-                .zip(other[column])
-                .map(|(base, other)| base / other)
-                // What took no measurable time has no ratio.
-                .filter(|ratio| ratio.is_finite());
-            known(ratio)
-        });
-        table.row(format!("{} ÷ {contestant}", contestants[0]), ratios);
+    let (ofm, others): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|(contestant, _)| contestant.is_ofm());
+    for (other, theirs) in &others {
+        for (ofm, ours) in &ofm {
+            table.row(format!("{other} ÷ {ofm}"), ratios(theirs, ours).map(known));
+        }
     }
     table
+}
+
+/// How many times as much, where that can be said.
+fn ratios(of: &Figures, to: &Figures) -> [Option<f64>; Figures::COLUMNS.len()] {
+    let (of, to) = (of.all(), to.all());
+    std::array::from_fn(|column| {
+        let ratio = of[column].zip(to[column]).map(|(of, to)| of / to);
+        // What took no measurable time has no ratio.
+        ratio.filter(|ratio| ratio.is_finite())
+    })
 }
