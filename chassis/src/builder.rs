@@ -313,6 +313,7 @@ fn bring_up<'a>(
         cluster.runtime.clear().await?;
         let nodes = cluster.plan.nodes.clone();
         let (ahead, others) = apply::ahead(&cluster.plan, nodes);
+        apply::nodes::prepare(&cluster.plan)?;
         cluster.nodes = apply::nodes::create(cluster, &ahead, &clock).await?;
         let bridges = apply::links::bridges(cluster);
         cluster.span(SpanKind::Step, "bridges", bridges).await?;

@@ -491,8 +491,13 @@ const PUBLIC_BRIDGE: u32 = 3;
 /// The ifindex of the uplink among them.
 pub(crate) const UPLINK: u32 = 4;
 
+/// Where the nodes of a cluster have their folders.
+pub(crate) fn nodes_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("nodes")
+}
+
 fn node_dir(state_dir: &Path, name: &str) -> PathBuf {
-    state_dir.join("nodes").join(name)
+    nodes_dir(state_dir).join(name)
 }
 
 fn vm_outer_name(vm: &str) -> String {

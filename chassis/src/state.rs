@@ -228,6 +228,21 @@ impl StateDir {
     }
 }
 
+/// Makes a folder below another one, which has to be there. That of a cluster that somebody has stopped meanwhile does not
+/// come back that way.
+pub(crate) fn make_below(folder: &Path, path: &Path) -> io::Result<()> {
+    let below = path.strip_prefix(folder).map_err(io::Error::other)?;
+    let mut made = folder.to_owned();
+    for part in below.components() {
+        made.push(part);
+        match std::fs::create_dir(&made) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The right to change a cluster that runs. Others wait for it.
 pub(crate) struct ChangeLock {
     path: PathBuf,
@@ -321,6 +336,22 @@ pub(crate) fn is_locked(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_folder_is_made_in_one_that_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let nodes = root.path().join("nodes");
+        make_below(root.path(), &nodes).unwrap();
+        make_below(&nodes, &nodes.join("a/run/ovn")).unwrap();
+        make_below(&nodes, &nodes.join("a/run/ovn")).unwrap();
+        assert!(nodes.join("a/run/ovn").is_dir());
+        std::fs::remove_dir_all(&nodes).unwrap();
+        let gone = make_below(&nodes, &nodes.join("a")).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+        assert!(!nodes.exists());
+        let elsewhere = make_below(&nodes, &root.path().join("b"));
+        assert!(elsewhere.is_err());
+    }
 
     #[test]
     fn a_folder_belongs_to_one_and_is_removed_whole() {

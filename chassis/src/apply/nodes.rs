@@ -12,7 +12,8 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
-use crate::plan::NodePlan;
+use crate::plan::{NodePlan, Plan, nodes_dir};
+use crate::state::make_below;
 use crate::trace::{self, SpanKind};
 
 /// What test suites call in a node to have a VM there.
@@ -28,13 +29,18 @@ const SHARED: [&str; 6] = [
     "log/ovn",
 ];
 
+/// Makes the folders that those of nodes are in, and the one that all nodes share.
+pub(crate) fn prepare(plan: &Plan) -> Result<(), Error> {
+    let nodes = nodes_dir(&plan.state_dir);
+    make_below(&plan.state_dir, &nodes).map_err(|e| Error::state("making", &nodes, e))?;
+    provide(&plan.data).map_err(|e| Error::state("making", &plan.data, e))
+}
+
 pub(crate) async fn create(
     cluster: &Cluster,
     nodes: &[NodePlan],
     clock: &Clock,
 ) -> Result<BTreeMap<String, NodeHandle>, Error> {
-    let data = &cluster.plan().data;
-    provide(data).map_err(|e| Error::state("making", data, e))?;
     let create = async |plan: &NodePlan| {
         let made = one(cluster, plan);
         let trace = cluster.trace.as_ref();
@@ -47,8 +53,8 @@ pub(crate) async fn create(
         .collect())
 }
 
-/// Makes the folder that all nodes share, with a script that makes fake VMs at its usual place. What is there of that name
-/// in a folder of the user's stays.
+/// Makes the shared folder, with a script that makes fake VMs at its usual place. What is there of that name in a folder of
+/// the user's stays.
 fn provide(data: &Path) -> io::Result<()> {
     std::fs::create_dir_all(data)?;
     let mut options = OpenOptions::new();
@@ -61,9 +67,10 @@ fn provide(data: &Path) -> io::Result<()> {
 }
 
 async fn one(cluster: &Cluster, plan: &NodePlan) -> Result<(String, NodeHandle), Error> {
+    let nodes = nodes_dir(&cluster.plan().state_dir);
     for folder in SHARED {
         let path = plan.dir.join(folder);
-        std::fs::create_dir_all(&path).map_err(|e| Error::state("making", &path, e))?;
+        make_below(&nodes, &path).map_err(|e| Error::state("making", &path, e))?;
     }
     let runtime = cluster.runtime();
     let node = runtime
