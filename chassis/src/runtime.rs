@@ -4,10 +4,13 @@
 pub mod engine;
 mod native;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
-use ofm_netns::{Keeper, Node, ProcessId};
+use ofm_netns::{CpuTime, Keeper, Node, Nursery, ProcessId};
 
 use crate::error::Error;
+use crate::node::blocking;
 use crate::plan::{NodePlan, Plan, RuntimePlan};
 
 pub(crate) use engine::Fleet;
@@ -63,21 +66,24 @@ impl Runtime {
         })
     }
 
-    /// Makes a node, whose folders on the host are there already.
-    pub(crate) fn create<'a>(
+    /// Prepares to make nodes.
+    pub(crate) async fn maker<'a>(
         &'a self,
-        keeper: &'a std::sync::Arc<Keeper>,
+        keeper: &Arc<Keeper>,
         plan: &'a Plan,
-        node: &'a NodePlan,
-    ) -> BoxFuture<'a, Result<Node, Error>> {
-        Box::pin(async move {
-            match self {
-                Runtime::Native(native) => native.create(keeper, plan, node).await,
-                Runtime::Engine(_, native) if node.container.is_none() => {
-                    native.create(keeper, plan, node).await
-                }
-                Runtime::Engine(fleet, _) => Ok(fleet.create(plan, node).await?),
-            }
+        nodes: &[NodePlan],
+    ) -> Result<Maker<'a>, Error> {
+        let native = match self {
+            Runtime::Native(native) | Runtime::Engine(_, native) => native,
+        };
+        let nodes = nodes.iter().filter(|node| node.container.is_none());
+        let roots: Vec<_> = nodes.map(|node| native.root(node, &plan.data)).collect();
+        let keeper = keeper.clone();
+        let nursery = blocking(move || Nursery::create(&keeper, &roots)).await?;
+        Ok(Maker {
+            runtime: self,
+            plan,
+            nursery: Arc::new(nursery),
         })
     }
 
@@ -109,5 +115,35 @@ impl Runtime {
             Runtime::Native(_) => Ok(()),
             Runtime::Engine(fleet, _) => Ok(fleet.remove_blocking()?),
         }
+    }
+}
+
+/// Makes some of the nodes of a cluster.
+pub(crate) struct Maker<'a> {
+    runtime: &'a Runtime,
+    plan: &'a Plan,
+    /// Makes those that are no containers.
+    nursery: Arc<Nursery>,
+}
+
+impl Maker<'_> {
+    /// Makes a node, whose folders on the host are there already.
+    pub(crate) fn make<'a>(&'a self, node: &'a NodePlan) -> BoxFuture<'a, Result<Node, Error>> {
+        Box::pin(async move {
+            match self.runtime {
+                Runtime::Engine(fleet, _) if node.container.is_some() => {
+                    Ok(fleet.create(self.plan, node).await?)
+                }
+                _ => {
+                    let (nursery, hostname) = (self.nursery.clone(), node.hostname.clone());
+                    Ok(blocking(move || nursery.make(&hostname)).await?)
+                }
+            }
+        })
+    }
+
+    /// Makes no more. Returns what it used of the processors beside this process; `None` if it is still at it.
+    pub(crate) fn end(self) -> Option<CpuTime> {
+        Arc::into_inner(self.nursery).map(Nursery::end)
     }
 }

@@ -95,14 +95,15 @@ pub fn processes_in<'a>(
     Ok(found)
 }
 
-/// Waits for a child and returns what it used, and those of its own children that it has waited for.
+/// Waits for a child, which may be one without an exit signal (`__WALL`, wait(2)), and returns what it used, and those of its
+/// own children that it has waited for.
 pub(crate) fn wait_for_child(pid: i32) -> io::Result<(ExitStatus, CpuTime)> {
     let mut status = 0;
     // SAFETY: all-zero is a valid rusage.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
         // SAFETY: both point to what the kernel is to write, and outlive the call.
-        let result = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+        let result = unsafe { libc::wait4(pid, &raw mut status, libc::__WALL, &raw mut usage) };
         if result == pid {
             break;
         }

@@ -39,6 +39,20 @@ pub enum KeeperError {
 /// A node could not be made.
 #[derive(Debug, Error)]
 pub enum NodeError {
+    /// A step before there was a process that makes nodes.
+    #[error("preparing to make nodes failed: {step}")]
+    Nursery {
+        /// What was being done.
+        step: &'static str,
+        /// The kernel's refusal.
+        source: io::Error,
+    },
+    /// Its root was not among those that were prepared.
+    #[error("node {node} was not prepared")]
+    Unprepared {
+        /// The node's host name.
+        node: String,
+    },
     /// A step outside the node.
     #[error("preparing node {node} failed: {step}")]
     Prepare {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ofm_netns::{Keeper, Node, RootFs};
+use ofm_netns::{Keeper, Node, NodeError, Nursery, RootFs};
 
 fn root(stage: &tempfile::TempDir, name: &str) -> RootFs {
     RootFs::new(name, stage.path()).private("/run", 0o755)
@@ -41,6 +41,61 @@ async fn dropping_the_keeper_ends_its_nodes() {
     for node in nodes {
         assert!(node.process().wait_blocking(Duration::from_secs(10)));
     }
+}
+
+/// The parent of a process, field 4 of proc_pid_stat(5).
+fn parent(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    fields.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_nursery_makes_many_nodes_at_once_which_then_are_the_keepers() {
+    let keeper = Keeper::create(&[]).unwrap();
+    let names: Vec<String> = (0..20).map(|k| format!("node-{k}")).collect();
+    let stages: Vec<_> = names.iter().map(|_| tempfile::tempdir().unwrap()).collect();
+    let roots: Vec<RootFs> = names
+        .iter()
+        .zip(&stages)
+        .map(|(name, stage)| root(stage, name))
+        .collect();
+    let nursery = Nursery::create(&keeper, &roots).unwrap();
+    let nodes: Vec<Node> = std::thread::scope(|scope| {
+        let threads: Vec<_> = names
+            .iter()
+            .map(|name| scope.spawn(|| nursery.make(name).unwrap()))
+            .collect();
+        let threads = threads.into_iter();
+        threads.map(|thread| thread.join().unwrap()).collect()
+    });
+    let error = nursery.make("stranger").unwrap_err();
+    assert!(matches!(error, NodeError::Unprepared { .. }), "{error}");
+
+    let used = nursery.end();
+    assert!(used.total > Duration::ZERO, "{used:?}");
+    for (node, name) in nodes.iter().zip(&names) {
+        assert_eq!(parent(node.process().pid()), keeper.process().pid());
+        let read = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(node.namespaces().run(read).unwrap().trim(), name);
+    }
+    drop(keeper);
+    for node in nodes {
+        assert!(node.process().wait_blocking(Duration::from_secs(10)));
+    }
+}
+
+#[test]
+fn a_nursery_ends_with_its_keeper() {
+    let stage = tempfile::tempdir().unwrap();
+    let keeper = Keeper::create(&[]).unwrap();
+    let nursery = Nursery::create(&keeper, [&root(&stage, "late")]).unwrap();
+    keeper.process().kill();
+    // It takes the kernel a moment; until then it may still make nodes.
+    while nursery.make("late").is_ok() {}
+    // Who waits for the keeper's end waits for the nursery's too, which is for us to take notice of.
+    drop(nursery);
+    assert!(keeper.process().wait_blocking(Duration::from_secs(10)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

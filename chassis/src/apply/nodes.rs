@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
 use crate::plan::{NodePlan, Plan, nodes_dir};
+use crate::runtime::Maker;
 use crate::state::make_below;
 use crate::trace::{self, SpanKind};
 
@@ -41,16 +42,20 @@ pub(crate) async fn create(
     nodes: &[NodePlan],
     clock: &Clock,
 ) -> Result<BTreeMap<String, NodeHandle>, Error> {
+    let runtime = cluster.runtime();
+    let maker = runtime.maker(cluster.keeper(), cluster.plan(), nodes);
+    let maker = maker.await?;
     let create = async |plan: &NodePlan| {
-        let made = one(cluster, plan);
+        let made = one(cluster, &maker, plan);
         let trace = cluster.trace.as_ref();
         trace::span(trace, Some(&plan.name), SpanKind::Step, "node", made).await
     };
-    let (width, nodes) = (cluster.runtime().width(), nodes.iter());
-    Ok(for_each_at_once(width, clock, Phase::Nodes, nodes, create)
-        .await?
-        .into_iter()
-        .collect())
+    let (width, nodes) = (runtime.width(), nodes.iter());
+    let made = for_each_at_once(width, clock, Phase::Nodes, nodes, create).await?;
+    if let (Some(trace), Some(cpu)) = (&cluster.trace, maker.end()) {
+        trace.add_launched(Path::new("ofm-nursery"), cpu);
+    }
+    Ok(made.into_iter().collect())
 }
 
 /// Makes the shared folder, with a script that makes fake VMs at its usual place. What is there of that name in a folder of
@@ -66,16 +71,17 @@ fn provide(data: &Path) -> io::Result<()> {
     }
 }
 
-async fn one(cluster: &Cluster, plan: &NodePlan) -> Result<(String, NodeHandle), Error> {
+async fn one(
+    cluster: &Cluster,
+    maker: &Maker<'_>,
+    plan: &NodePlan,
+) -> Result<(String, NodeHandle), Error> {
     let nodes = nodes_dir(&cluster.plan().state_dir);
     for folder in SHARED {
         let path = plan.dir.join(folder);
         make_below(&nodes, &path).map_err(|e| Error::state("making", &path, e))?;
     }
-    let runtime = cluster.runtime();
-    let node = runtime
-        .create(cluster.keeper(), cluster.plan(), plan)
-        .await?;
+    let node = maker.make(plan).await?;
     let handle = NodeHandle {
         plan: plan.clone(),
         node,

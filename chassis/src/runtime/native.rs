@@ -1,14 +1,12 @@
 //! Nodes as processes of our own, with the host's root file system below an overlay, or another one.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use ofm_netns::{HostMount, Keeper, Node, RootFs};
+use ofm_netns::{HostMount, RootFs};
 
 use crate::error::Error;
 use crate::host;
-use crate::node::blocking;
-use crate::plan::{NodePlan, Plan};
+use crate::plan::NodePlan;
 
 /// Folders that a node has for itself, empty at first, and their modes.
 const PRIVATE: [(&str, u32); 6] = [
@@ -43,18 +41,8 @@ impl Native {
         Ok(Self { mounts })
     }
 
-    pub(super) async fn create(
-        &self,
-        keeper: &Arc<Keeper>,
-        plan: &Plan,
-        node: &NodePlan,
-    ) -> Result<Node, Error> {
-        let keeper = keeper.clone();
-        let root = self.root(node, &plan.data);
-        blocking(move || Ok(Node::create(&keeper, &root)?)).await
-    }
-
-    fn root(&self, plan: &NodePlan, data: &Path) -> RootFs {
+    /// The root file system of a node.
+    pub(super) fn root(&self, plan: &NodePlan, data: &Path) -> RootFs {
         let root = RootFs::new(&plan.hostname, plan.dir.join("stage"));
         let root = match &plan.root {
             Some(lower) => root.lower(lower),
