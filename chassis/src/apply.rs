@@ -49,9 +49,14 @@ pub(crate) async fn go_ahead(cluster: &Cluster, seeds: &Seeds) -> Result<Option<
     daemons::go_ahead(cluster, &handles).await
 }
 
+/// How many processors there are to be kept busy.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
 /// How many nodes are worked on at once. More only makes daemons wait for each other's processor time.
 fn width() -> usize {
-    std::thread::available_parallelism().map_or(2, usize::from) * 2
+    2 * cores()
 }
 
 /// Does the same for many nodes, some at a time, and tells how far it is. The first error ends it.

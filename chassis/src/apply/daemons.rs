@@ -29,7 +29,7 @@ pub(crate) async fn start(
     let tally = Tally::new(clock, Phase::Daemons, handles.len());
     // Set once the databases of OVN are served.
     let served = SetOnce::new();
-    let permits = Semaphore::new(width());
+    let (databases, switches) = (Semaphore::new(databases()), Semaphore::new(switches()));
     let centrals = async {
         centrals(handles, &tally).await?;
         let _only_here = served.set(());
@@ -39,8 +39,11 @@ pub(crate) async fn start(
         .iter()
         .filter(|handle| handle.plan.role.is_chassis());
     let chassis = chassis.map(async |handle| {
-        // Nobody closes the semaphore.
-        let _permit = permits.acquire().await.ok();
+        // Nobody closes the semaphores.
+        let permit = databases.acquire().await.ok();
+        servers(handle).await?;
+        drop(permit);
+        let _permit = switches.acquire().await.ok();
         switch(plan, handle).await?;
         served.wait().await;
         controller(handle).await?;
@@ -70,10 +73,16 @@ pub(crate) async fn go_ahead(
     Ok(Some(model))
 }
 
-/// How many chassis are started at once. While one waits for the kernel, which gives out interfaces one at a time, others
-/// keep the processors busy.
-fn width() -> usize {
-    2 * super::width()
+/// How many chassis' database servers are started at once: few, so that switches do not come in a rush but one after the other.
+/// Each sleeps at its start, and while all slept nobody would be at work. Servers run ahead of the switches for the same reason.
+fn databases() -> usize {
+    super::cores() + 1
+}
+
+/// How many switches, each with its controller, are started at once. While one sleeps or waits for the kernel, which gives out
+/// interfaces one at a time, others keep the processors busy.
+fn switches() -> usize {
+    6 * super::cores()
 }
 
 /// The centrals and relays.
@@ -101,49 +110,35 @@ async fn centrals(handles: &[&NodeHandle], tally: &Tally<'_>) -> Result<(), Erro
     Ok(())
 }
 
-/// A central's database servers.
+/// A node's database servers. What a switch is configured with is in its database from the beginning.
 async fn servers(handle: &NodeHandle) -> Result<(), Error> {
-    let servers = handle
-        .plan
-        .daemons
-        .iter()
-        .filter(|daemon| daemon.is_database_server());
-    for daemon in servers {
-        launch(handle, daemon).await?;
-    }
-    Ok(())
+    launch_all(handle, DaemonPlan::is_database_server).await
 }
 
 /// What uses the databases of a zone's centrals: their own daemons, and relays.
 async fn clients(handle: &NodeHandle) -> Result<(), Error> {
     let relay = handle.plan.role == Role::Relay;
-    let daemons = handle.plan.daemons.iter();
-    for daemon in daemons.filter(|daemon| relay || !daemon.is_database_server()) {
-        launch(handle, daemon).await?;
-    }
-    Ok(())
+    launch_all(handle, |daemon| relay || !daemon.is_database_server()).await
 }
 
-/// The Open vSwitch of a gateway or chassis. Its database has the whole configuration from the beginning.
+/// The switch of a gateway or chassis.
 async fn switch(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
-    let daemons = handle.plan.daemons.iter();
-    for daemon in daemons.filter(|daemon| !daemon.is_controller()) {
-        launch(handle, daemon).await?;
-    }
+    let is_switch = |daemon: &DaemonPlan| !daemon.is_database_server() && !daemon.is_controller();
+    launch_all(handle, is_switch).await?;
     tunnels::acquaint(handle, plan.peers(&handle.plan)).await?;
     links::settle(plan, handle).await
 }
 
 /// A gateway's or chassis' controller.
 async fn controller(handle: &NodeHandle) -> Result<(), Error> {
-    for daemon in handle
-        .plan
-        .daemons
-        .iter()
-        .filter(|daemon| daemon.is_controller())
-    {
-        launch(handle, daemon).await?;
-    }
+    launch_all(handle, DaemonPlan::is_controller).await
+}
+
+/// Launches some of a node's daemons, which do not need each other.
+async fn launch_all(handle: &NodeHandle, which: impl Fn(&DaemonPlan) -> bool) -> Result<(), Error> {
+    let daemons = handle.plan.daemons.iter();
+    let daemons = daemons.filter(|daemon| which(daemon));
+    try_join_all(daemons.map(|daemon| launch(handle, daemon))).await?;
     Ok(())
 }
 
