@@ -233,7 +233,7 @@ impl Builder {
         let what = "looking at the machine";
         let facts = trace::span(trace.as_ref(), None, SpanKind::Step, what, facts).await?;
         let plan = Plan::new(&self.spec, &facts)?;
-        let seeds = apply::files::seeds(&plan)?;
+        let seeds = Arc::new(apply::files::seeds(&plan)?);
         let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
         let mut record = State {
             spec: self.spec.clone(),
@@ -303,7 +303,7 @@ impl Builder {
 fn bring_up<'a>(
     cluster: &'a mut Cluster,
     record: &'a mut State,
-    seeds: &'a Seeds,
+    seeds: &'a Arc<Seeds>,
     mut clock: Clock,
     began: Begun,
 ) -> BoxFuture<'a, Result<(), Error>> {
@@ -318,7 +318,7 @@ fn bring_up<'a>(
         let bridges = apply::links::bridges(cluster);
         cluster.span(SpanKind::Step, "bridges", bridges).await?;
 
-        let model = apply::go_ahead(cluster, seeds);
+        let sources = apply::go_ahead(cluster, seeds);
         let others = async {
             let later = clock.after(ahead.len());
             let others = apply::nodes::create(cluster, &others, &later).await?;
@@ -333,12 +333,12 @@ fn bring_up<'a>(
             apply::links::create(cluster, &handles, &clock).await?;
             Ok((others, began))
         };
-        let (model, (others, began)) = futures::try_join!(model, others)?;
+        let (mut sources, (others, began)) = futures::try_join!(sources, others)?;
         clock.end(Phase::Links, began);
         let names: Vec<String> = others.keys().cloned().collect();
         cluster.nodes.extend(others);
         let handles: Vec<_> = names.iter().map(|name| &cluster.nodes[name]).collect();
-        apply::files::write(cluster, &handles, seeds, model, &mut clock).await?;
+        apply::files::write(cluster, &handles, &mut sources, &mut clock).await?;
         apply::daemons::start(cluster, &handles, &mut clock).await?;
         let leases = apply::ready::wait(cluster, &mut clock).await?;
 

@@ -41,11 +41,17 @@ struct NewFile {
     mode: u32,
 }
 
-/// Schemas that were read.
-type Schemas = BTreeMap<SchemaPlace, Arc<Schema>>;
-
 /// What databases begin with that the user brought along, by their files.
 pub(crate) type Seeds = BTreeMap<PathBuf, Contents>;
+
+/// What databases are made from.
+pub(crate) struct Sources {
+    seeds: Arc<Seeds>,
+    /// What controllers write of themselves, once it is known.
+    pub(crate) model: Option<Arc<Model>>,
+    /// Schemas that were read.
+    schemas: BTreeMap<SchemaPlace, Arc<Schema>>,
+}
 
 /// Reads what the user brought along, before anything is touched.
 pub(crate) fn seeds(plan: &Plan) -> Result<Seeds, Error> {
@@ -85,17 +91,15 @@ pub(crate) fn seeds(plan: &Plan) -> Result<Seeds, Error> {
 pub(crate) async fn write(
     cluster: &Cluster,
     handles: &[&NodeHandle],
-    seeds: &Seeds,
-    model: Option<Model>,
+    sources: &mut Sources,
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, handles.len());
-    let plan = Arc::new(cluster.plan().clone());
-    let model = model.map(Arc::new);
-    let schemas = schemas(handles).await?;
+    sources.read_schemas(handles).await?;
+    let (plan, sources) = (Arc::new(cluster.plan().clone()), &*sources);
     let nodes = handles.iter().copied();
     for_each(clock, Phase::Files, nodes, async |handle| {
-        let files = make(cluster, &plan, handle, seeds, model.as_ref(), &schemas);
+        let files = make(cluster, &plan, handle, sources);
         let files = handle.span(SpanKind::Step, "making files", files).await?;
         handle
             .span(SpanKind::Step, "writing files", put(handle, files))
@@ -106,22 +110,31 @@ pub(crate) async fn write(
     Ok(())
 }
 
-/// Reads the schemas of all databases of nodes, as the nodes themselves have them: their versions may be others than the
-/// host's.
-async fn schemas(handles: &[&NodeHandle]) -> Result<Schemas, Error> {
-    let mut schemas = Schemas::new();
-    for handle in handles {
-        for database in &handle.plan.databases {
-            let place = handle.plan.schema_place(database);
-            if let Entry::Vacant(unread) = schemas.entry(place) {
-                let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
-                let schema = blocking(move || namespaces.run(|| read_schema(&path))).await?;
-                let schema = schema.map_err(|e| failed(handle, database, e))?;
-                unread.insert(Arc::new(schema));
-            }
+impl Sources {
+    pub(crate) fn new(seeds: Arc<Seeds>, model: Option<Model>) -> Self {
+        Self {
+            seeds,
+            model: model.map(Arc::new),
+            schemas: BTreeMap::new(),
         }
     }
-    Ok(schemas)
+
+    /// Reads the schemas of all databases of nodes that are not known yet, as the nodes themselves have them: their versions
+    /// may be others than the host's.
+    pub(crate) async fn read_schemas(&mut self, handles: &[&NodeHandle]) -> Result<(), Error> {
+        for handle in handles {
+            for database in &handle.plan.databases {
+                let place = handle.plan.schema_place(database);
+                if let Entry::Vacant(unread) = self.schemas.entry(place) {
+                    let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
+                    let schema = blocking(move || namespaces.run(|| read_schema(&path))).await?;
+                    let schema = schema.map_err(|e| failed(handle, database, e))?;
+                    unread.insert(Arc::new(schema));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 fn failed(handle: &NodeHandle, database: &DatabasePlan, cause: Cause) -> Error {
@@ -134,21 +147,19 @@ async fn make(
     cluster: &Cluster,
     plan: &Arc<Plan>,
     handle: &NodeHandle,
-    seeds: &Seeds,
-    model: Option<&Arc<Model>>,
-    schemas: &Schemas,
+    sources: &Sources,
 ) -> Result<Vec<NewFile>, Error> {
     let mut files = certificates(cluster, handle)?;
     for database in &handle.plan.databases {
-        let schema = schemas.get(&handle.plan.schema_place(database));
+        let schema = sources.schemas.get(&handle.plan.schema_place(database));
         let schema =
             schema.ok_or_else(|| failed(handle, database, "its schema is not known".into()))?;
         let source = database
             .source
             .as_ref()
-            .and_then(|path| seeds.get(path).cloned());
+            .and_then(|path| sources.seeds.get(path).cloned());
         let (plan, node, new) = (plan.clone(), handle.plan.clone(), database.clone());
-        let (schema, model) = (schema.clone(), model.cloned());
+        let (schema, model) = (schema.clone(), sources.model.clone());
         let contents = blocking(move || {
             let model = model.filter(|model| model.suits(&node));
             let written = model.map(|model| model.written(&plan, &node));

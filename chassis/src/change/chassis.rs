@@ -1,5 +1,6 @@
 //! Chassis that come and go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -7,7 +8,7 @@ use ovsdb_client::{Condition, Transaction};
 
 use super::{Change, position};
 use crate::apply;
-use crate::apply::files::Seeds;
+use crate::apply::files::Sources;
 use crate::apply::model::Model;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, STOP_DEADLINE};
@@ -94,7 +95,8 @@ impl Cluster {
             let handles = handles.collect::<Result<Vec<_>, _>>()?;
             let handles: Vec<&NodeHandle> = handles.iter().collect();
             apply::links::create(self, &handles, &clock).await?;
-            apply::files::write(self, &handles, &Seeds::new(), model, &mut clock).await?;
+            let mut sources = Sources::new(Arc::default(), model);
+            apply::files::write(self, &handles, &mut sources, &mut clock).await?;
             apply::daemons::start(self, &handles, &mut clock).await?;
             for other in self.nodes.values() {
                 let new = self.plan.peers(&other.plan);
