@@ -5,7 +5,7 @@ use tokio::sync::{Semaphore, SetOnce};
 
 use super::model::Model;
 use super::ready::Tally;
-use super::{links, tunnels};
+use super::{links, ready, tunnels};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -70,6 +70,7 @@ pub(crate) async fn go_ahead(
     let model = Model::first(cluster, first);
     let model = first.span(SpanKind::Wait, MODEL, model).await?;
     model.announce(cluster).await?;
+    ready::rewind(cluster, first.plan.zone).await?;
     Ok(Some(model))
 }
 

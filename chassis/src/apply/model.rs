@@ -44,7 +44,7 @@ impl Model {
             ready::wait_for_tunnel(handle, peer, deadline).await?;
         }
         // Some of it depends on its tunnels. It is done with that when it acknowledges what came after them.
-        ready::wait_for_acknowledgement(cluster, handle, deadline).await?;
+        ready::wait_for_first_acknowledgement(cluster, handle, deadline).await?;
         Self::of(cluster, handle, peer).await
     }
 

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::{BoxFuture, try_join_all};
 use ipnet::IpNet;
+use ovsdb_client::value::Row;
 use ovsdb_client::{
     Client, Condition, ConnectError, Monitor, MonitorTable, Mutation, Snapshot, Transaction,
-    WaitError,
+    TransactionOutcome, WaitError,
 };
 use tokio::time::Instant;
 
@@ -327,8 +328,11 @@ async fn member(
     })
 }
 
-/// Waits until the controller of one chassis has done all that its databases ask for now.
-pub(super) async fn wait_for_acknowledgement(
+/// The `nb_cfg` that the chassis acknowledges which goes ahead of the others, and no other one.
+const FIRST_GENERATION: i64 = 1;
+
+/// Waits until the controller of the first chassis has done all that its databases ask for now.
+pub(super) async fn wait_for_first_acknowledgement(
     cluster: &Cluster,
     handle: &NodeHandle,
     deadline: Instant,
@@ -343,10 +347,14 @@ pub(super) async fn wait_for_acknowledgement(
     let sb = cluster.sb_of(zone).await?;
     let monitor = sb.monitor("OVN_Southbound", &tables).await;
     let monitor = monitor.map_err(|e| failed(e.into()))?;
-    let generation = next_generation(cluster, zone).await?;
+    let all: [Condition; 0] = [];
+    let mut transaction = Transaction::new();
+    let row = Row::new().set("nb_cfg", FIRST_GENERATION);
+    transaction.update("NB_Global", all, row);
+    northbound(cluster, zone, transaction).await?;
     let acknowledged = |rows: &Snapshot| {
         let mut rows = rows.rows("Chassis_Private");
-        let done = rows.any(|(_, row)| row.i64("nb_cfg").is_some_and(|n| n >= generation));
+        let done = rows.any(|(_, row)| row.i64("nb_cfg") == Some(FIRST_GENERATION));
         done.then_some(())
     };
     let result = monitor.wait_until(deadline, acknowledged).await;
@@ -362,20 +370,48 @@ pub(super) async fn wait_for_acknowledgement(
     })
 }
 
-/// Raises a zone's `NB_Global.nb_cfg` and returns its new value (ovn-nb(5)).
+/// Takes back what the first chassis was asked to acknowledge. As long as `nb_cfg` is 0, a controller that starts does not
+/// acknowledge it (`store_nb_cfg` in controller/ovn-controller.c), which would be a write into two databases, one of which lets
+/// its switch configure itself once more.
+pub(super) async fn rewind(cluster: &Cluster, zone: u32) -> Result<(), Error> {
+    let update = |table| {
+        let all: [Condition; 0] = [];
+        let mut transaction = Transaction::new();
+        transaction.update(table, all, Row::new().set("nb_cfg", 0));
+        transaction
+    };
+    northbound(cluster, zone, update("NB_Global")).await?;
+    // As ovn-northd would, a moment later.
+    let sb = cluster.sb_of(zone).await?;
+    let done = sb.transact("OVN_Southbound", update("SB_Global")).await;
+    done.map(drop)
+        .map_err(|e| Error::in_node(cluster.name(), "taking back nb_cfg", e))
+}
+
+/// Raises a zone's `NB_Global.nb_cfg` to what no chassis has acknowledged before, and returns it (ovn-nb(5)).
 async fn next_generation(cluster: &Cluster, zone: u32) -> Result<i64, Error> {
-    let nb = cluster.nb_of(zone).await?;
-    let mut transaction = Transaction::new();
     let all: [Condition; 0] = [];
-    transaction.mutate("NB_Global", all.clone(), [Mutation::add("nb_cfg", 1)]);
+    let mut transaction = Transaction::new();
+    let one_more = || [Mutation::add("nb_cfg", 1)];
+    transaction.mutate("NB_Global", all.clone(), one_more());
+    let acknowledged = [Condition::eq("nb_cfg", FIRST_GENERATION)];
+    transaction.mutate("NB_Global", acknowledged, one_more());
     let select = transaction.select("NB_Global", all, ["nb_cfg"]);
-    let outcome = nb
-        .transact("OVN_Northbound", transaction)
-        .await
-        .map_err(|e| Error::in_node(cluster.name(), "raising nb_cfg", e))?;
+    let outcome = northbound(cluster, zone, transaction).await?;
     let row = outcome.rows(select).and_then(|rows| rows.first());
     row.and_then(|row| row.i64("nb_cfg"))
         .ok_or_else(|| Error::in_node(cluster.name(), "raising nb_cfg", "NB_Global has no row"))
+}
+
+/// Writes into a zone's northbound database.
+async fn northbound(
+    cluster: &Cluster,
+    zone: u32,
+    transaction: Transaction,
+) -> Result<TransactionOutcome, Error> {
+    let nb = cluster.nb_of(zone).await?;
+    let outcome = nb.transact("OVN_Northbound", transaction).await;
+    outcome.map_err(|e| Error::in_node(cluster.name(), "writing nb_cfg", e))
 }
 
 /// The names that were wanted and not seen.
