@@ -39,6 +39,15 @@ fn names(events: &[Value]) -> Vec<&str> {
     names.map(Option::unwrap_or_default).collect()
 }
 
+/// What was done for a node. What overlaps is on a second thread, and so on: `NAME (2)`.
+fn of_node<'a>(threads: &'a BTreeMap<String, Vec<Value>>, node: &str) -> BTreeSet<&'a str> {
+    let threads = threads.iter().filter(|(thread, _)| {
+        let rest = thread.strip_prefix(node);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+    });
+    threads.flat_map(|(_, events)| names(events)).collect()
+}
+
 /// The timeline of the default cluster has each node with its steps and daemons, the phases in order, and every wait; and
 /// nothing in it took longer than the program.
 pub(crate) fn traced(place: &Place) -> anyhow::Result<()> {
@@ -75,10 +84,7 @@ pub(crate) fn traced(place: &Place) -> anyhow::Result<()> {
     let nodes = plan["nodes"].as_array().context("a plan has nodes")?;
     for node in nodes {
         let name = node["name"].as_str().context("a node has a name")?;
-        let found = threads
-            .get(name)
-            .with_context(|| format!("no thread of {name}"))?;
-        let found: BTreeSet<_> = names(found).into_iter().collect();
+        let found = of_node(&threads, name);
         let daemons = node["daemons"].as_array().into_iter().flatten();
         let daemons = daemons.filter_map(|daemon| daemon["name"].as_str());
         let steps = ["node", "links", "making files", "writing files"];
@@ -98,7 +104,7 @@ pub(crate) fn traced(place: &Place) -> anyhow::Result<()> {
             ["VM sw11p1", "VM sw01p4", "lease of sw01p4"],
         ),
     ] {
-        let found = names(&threads[node]);
+        let found = of_node(&threads, node);
         assert!(wanted.iter().all(|name| found.contains(name)), "{found:?}");
     }
 

@@ -10,7 +10,6 @@ pub(crate) mod ready;
 pub(crate) mod tunnels;
 
 use std::future::Future;
-use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
@@ -19,7 +18,8 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::plan::{NodePlan, Plan, Role};
-use files::{Seeds, Sources};
+use files::Additions;
+use model::Model;
 
 /// From how many chassis on it pays to let one of them go ahead, for the others to begin with what it writes.
 const WORTH_A_MODEL: usize = 9;
@@ -39,18 +39,18 @@ pub(crate) fn ahead(plan: &Plan, nodes: Vec<NodePlan>) -> (Vec<NodePlan>, Vec<No
     })
 }
 
-/// Starts the nodes that go ahead of the others, if there are any, while those are made. Returns what the others' databases
-/// are made from, with what the controller among them writes.
-pub(crate) async fn go_ahead(cluster: &Cluster, seeds: &Arc<Seeds>) -> Result<Sources, Error> {
+/// Starts the nodes that go ahead of the others, if there are any, while those are made. Returns what the controller among
+/// them writes.
+pub(crate) async fn go_ahead(
+    cluster: &Cluster,
+    additions: &Additions,
+) -> Result<Option<Model>, Error> {
     let handles: Vec<_> = cluster.handles().values().collect();
-    let mut sources = Sources::new(seeds.clone(), None);
     let mut silent = Clock::deaf();
     let links = links::create(cluster, &handles, &silent);
-    futures::try_join!(links, sources.read_schemas(&handles))?;
-    files::write(cluster, &handles, &mut sources, &mut silent).await?;
-    let model = daemons::go_ahead(cluster, &handles).await?;
-    sources.model = model.map(Arc::new);
-    Ok(sources)
+    futures::try_join!(links, files::read_schemas(cluster, &handles))?;
+    files::write(cluster, &handles, additions, &mut silent).await?;
+    daemons::go_ahead(cluster, &handles).await
 }
 
 /// How many processors there are to be kept busy.

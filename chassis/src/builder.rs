@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use ofm_netns::Keeper;
 
-use crate::apply::files::Seeds;
+use crate::apply::files::{Additions, Seeds};
 use crate::clock::{Begun, Clock, Listener};
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -18,6 +18,7 @@ use crate::name::ClusterName;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
 use crate::runtime::engine::image::Pull;
+use crate::schemas::Schemas;
 use crate::software::Sources;
 use crate::spec::{ClusterSpec, DatabaseMode, DatapathChoice, Images, RuntimeChoice, Workload};
 use crate::state::{self, State, StateDir};
@@ -233,7 +234,7 @@ impl Builder {
         let what = "looking at the machine";
         let facts = trace::span(trace.as_ref(), None, SpanKind::Step, what, facts).await?;
         let plan = Plan::new(&self.spec, &facts)?;
-        let seeds = Arc::new(apply::files::seeds(&plan)?);
+        let seeds = apply::files::seeds(&plan)?;
         let dir = StateDir::create(&plan.state_dir, &plan.cluster)?;
         let mut record = State {
             spec: self.spec.clone(),
@@ -279,10 +280,11 @@ impl Builder {
             leases: BTreeMap::new(),
             authority,
             started: false,
+            schemas: Schemas::default(),
             trace,
             tied: Some(dir),
         };
-        let result = bring_up(&mut cluster, &mut record, &seeds, clock, began).await;
+        let result = bring_up(&mut cluster, &mut record, seeds, clock, began).await;
         if let Some(trace) = &cluster.trace {
             trace.end();
         }
@@ -303,7 +305,7 @@ impl Builder {
 fn bring_up<'a>(
     cluster: &'a mut Cluster,
     record: &'a mut State,
-    seeds: &'a Arc<Seeds>,
+    seeds: Seeds,
     mut clock: Clock,
     began: Begun,
 ) -> BoxFuture<'a, Result<(), Error>> {
@@ -318,7 +320,8 @@ fn bring_up<'a>(
         let bridges = apply::links::bridges(cluster);
         cluster.span(SpanKind::Step, "bridges", bridges).await?;
 
-        let sources = apply::go_ahead(cluster, seeds);
+        let mut additions = Additions { seeds, model: None };
+        let model = apply::go_ahead(cluster, &additions);
         let others = async {
             let later = clock.after(ahead.len());
             let others = apply::nodes::create(cluster, &others, &later).await?;
@@ -333,12 +336,13 @@ fn bring_up<'a>(
             apply::links::create(cluster, &handles, &clock).await?;
             Ok((others, began))
         };
-        let (mut sources, (others, began)) = futures::try_join!(sources, others)?;
+        let (model, (others, began)) = futures::try_join!(model, others)?;
+        additions.model = model.map(Arc::new);
         clock.end(Phase::Links, began);
         let names: Vec<String> = others.keys().cloned().collect();
         cluster.nodes.extend(others);
         let handles: Vec<_> = names.iter().map(|name| &cluster.nodes[name]).collect();
-        apply::files::write(cluster, &handles, &mut sources, &mut clock).await?;
+        apply::files::write(cluster, &handles, &additions, &mut clock).await?;
         apply::daemons::start(cluster, &handles, &mut clock).await?;
         let leases = apply::ready::wait(cluster, &mut clock).await?;
 

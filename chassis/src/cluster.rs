@@ -17,6 +17,7 @@ use crate::node::NodeHandle;
 use crate::pki::Authority;
 use crate::plan::Plan;
 use crate::runtime::Runtime;
+use crate::schemas::Schemas;
 use crate::spec::ClusterSpec;
 use crate::state::{self, State, StateDir};
 use crate::trace::{self, SpanKind, Trace};
@@ -40,6 +41,8 @@ pub struct Cluster {
     /// Who issues the certificates of nodes that are being made, if they get any.
     pub(crate) authority: Option<Authority>,
     pub(crate) started: bool,
+    /// The schemas of its databases, as far as they are known.
+    pub(crate) schemas: Schemas,
     /// The timeline of its start, if somebody asked for one.
     pub(crate) trace: Option<Trace>,
     /// Present while the cluster is tied to this process.
@@ -90,6 +93,7 @@ impl Cluster {
             nodes,
             phases: state.phases,
             started: state.ready,
+            schemas: Schemas::default(),
             trace: None,
             tied: None,
         })

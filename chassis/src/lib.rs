@@ -34,6 +34,7 @@ mod ping;
 mod pki;
 pub mod plan;
 pub mod runtime;
+mod schemas;
 mod seed;
 mod software;
 pub mod spec;

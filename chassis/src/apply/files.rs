@@ -1,7 +1,6 @@
 //! Phase `files`: database files, made from the schemas, and certificates.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,7 +20,8 @@ use crate::node::{NodeHandle, blocking};
 use crate::pki;
 use crate::plan::databases::rows;
 use crate::plan::ovs::Written;
-use crate::plan::{DatabasePlan, NodePlan, Plan, RaftPlan, Role, RuntimePlan, SchemaPlace};
+use crate::plan::{DatabasePlan, NodePlan, Plan, RaftPlan, Role, RuntimePlan};
+use crate::schemas;
 use crate::seed;
 use crate::topology::TableRow;
 use crate::trace::SpanKind;
@@ -44,13 +44,11 @@ struct NewFile {
 /// What databases begin with that the user brought along, by their files.
 pub(crate) type Seeds = BTreeMap<PathBuf, Contents>;
 
-/// What databases are made from.
-pub(crate) struct Sources {
-    seeds: Arc<Seeds>,
+/// What databases begin with beside the rows of the plan.
+pub(crate) struct Additions {
+    pub(crate) seeds: Seeds,
     /// What controllers write of themselves, once it is known.
     pub(crate) model: Option<Arc<Model>>,
-    /// Schemas that were read.
-    schemas: BTreeMap<SchemaPlace, Arc<Schema>>,
 }
 
 /// Reads what the user brought along, before anything is touched.
@@ -76,7 +74,7 @@ pub(crate) fn seeds(plan: &Plan) -> Result<Seeds, Error> {
                     .strip_prefix("/")
                     .unwrap_or(&database.schema),
             );
-            let schema = read_schema(&schema)
+            let schema = schemas::read(&schema)
                 .map_err(|e| Error::in_node(&plan.cluster, "reading a schema", e))?;
             seed::convert(contents.clone(), &schema).map_err(|problem| Error::Source {
                 what: format!("{}: {problem}", path.display()),
@@ -91,15 +89,14 @@ pub(crate) fn seeds(plan: &Plan) -> Result<Seeds, Error> {
 pub(crate) async fn write(
     cluster: &Cluster,
     handles: &[&NodeHandle],
-    sources: &mut Sources,
+    additions: &Additions,
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Files, handles.len());
-    sources.read_schemas(handles).await?;
-    let (plan, sources) = (Arc::new(cluster.plan().clone()), &*sources);
+    let plan = Arc::new(cluster.plan().clone());
     let nodes = handles.iter().copied();
     for_each(clock, Phase::Files, nodes, async |handle| {
-        let files = make(cluster, &plan, handle, sources);
+        let files = make(cluster, &plan, handle, additions);
         let files = handle.span(SpanKind::Step, "making files", files).await?;
         handle
             .span(SpanKind::Step, "writing files", put(handle, files))
@@ -110,31 +107,14 @@ pub(crate) async fn write(
     Ok(())
 }
 
-impl Sources {
-    pub(crate) fn new(seeds: Arc<Seeds>, model: Option<Model>) -> Self {
-        Self {
-            seeds,
-            model: model.map(Arc::new),
-            schemas: BTreeMap::new(),
+/// Reads the schemas of all databases of nodes.
+pub(crate) async fn read_schemas(cluster: &Cluster, handles: &[&NodeHandle]) -> Result<(), Error> {
+    for handle in handles {
+        for database in &handle.plan.databases {
+            cluster.schema(handle, database).await?;
         }
     }
-
-    /// Reads the schemas of all databases of nodes that are not known yet, as the nodes themselves have them: their versions
-    /// may be others than the host's.
-    pub(crate) async fn read_schemas(&mut self, handles: &[&NodeHandle]) -> Result<(), Error> {
-        for handle in handles {
-            for database in &handle.plan.databases {
-                let place = handle.plan.schema_place(database);
-                if let Entry::Vacant(unread) = self.schemas.entry(place) {
-                    let (namespaces, path) = (handle.node.namespaces(), database.schema.clone());
-                    let schema = blocking(move || namespaces.run(|| read_schema(&path))).await?;
-                    let schema = schema.map_err(|e| failed(handle, database, e))?;
-                    unread.insert(Arc::new(schema));
-                }
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 fn failed(handle: &NodeHandle, database: &DatabasePlan, cause: Cause) -> Error {
@@ -147,19 +127,17 @@ async fn make(
     cluster: &Cluster,
     plan: &Arc<Plan>,
     handle: &NodeHandle,
-    sources: &Sources,
+    additions: &Additions,
 ) -> Result<Vec<NewFile>, Error> {
     let mut files = certificates(cluster, handle)?;
     for database in &handle.plan.databases {
-        let schema = sources.schemas.get(&handle.plan.schema_place(database));
-        let schema =
-            schema.ok_or_else(|| failed(handle, database, "its schema is not known".into()))?;
+        let schema = cluster.schema(handle, database).await?;
         let source = database
             .source
             .as_ref()
-            .and_then(|path| sources.seeds.get(path).cloned());
+            .and_then(|path| additions.seeds.get(path).cloned());
         let (plan, node, new) = (plan.clone(), handle.plan.clone(), database.clone());
-        let (schema, model) = (schema.clone(), sources.model.clone());
+        let model = additions.model.clone();
         let contents = blocking(move || {
             let model = model.filter(|model| model.suits(&node));
             let written = model.map(|model| model.written(&plan, &node));
@@ -303,8 +281,4 @@ fn founding(contents: Contents, raft: &RaftPlan) -> Result<Vec<u8>, Cause> {
 fn joining(name: &str, raft: &RaftPlan, join: &str) -> Result<Vec<u8>, Cause> {
     let file = ClusteredFile::join(name, raft.local.parse()?, [join.parse()?], None)?;
     Ok(file.to_bytes().to_vec())
-}
-
-fn read_schema(path: &Path) -> Result<Schema, Cause> {
-    Ok(Schema::parse(&std::fs::read_to_string(path)?)?)
 }

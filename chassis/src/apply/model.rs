@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use ovsdb_client::value::{Atom, Datum, Row};
-use ovsdb_client::{Client, Condition, MonitorTable, Snapshot, Transaction};
+use ovsdb_client::{Condition, MonitorTable, Transaction};
 use tokio::time::Instant;
 
 use super::ready;
@@ -41,7 +41,7 @@ impl Model {
         let deadline = Instant::now() + cluster.plan().ready_timeout;
         let peer = peers(cluster, &handle.plan).next();
         if let Some(peer) = peer {
-            ready::wait_for_tunnel(handle, peer, deadline).await?;
+            ready::wait_for_tunnel(cluster, handle, peer, deadline).await?;
         }
         // Some of it depends on its tunnels. It is done with that when it acknowledges what came after them.
         ready::wait_for_first_acknowledgement(cluster, handle, deadline).await?;
@@ -81,7 +81,7 @@ impl Model {
         peer: Option<&NodePlan>,
     ) -> Result<Self, Error> {
         let other_config = other_config(cluster, handle);
-        let written = written(handle, peer);
+        let written = written(cluster, handle, peer);
         let (other_config, written) = futures::try_join!(other_config, written)?;
         Ok(Self {
             chassis: handle.plan.clone(),
@@ -189,8 +189,8 @@ async fn other_config(
     let tables = [MonitorTable::new("Chassis")
         .columns(["other_config"])
         .condition(Condition::eq("name", name))];
-    let sb = cluster.sb_of(handle.plan.zone).await?;
-    let rows = contents(handle, &sb, "OVN_Southbound", &tables).await?;
+    let monitor = cluster.monitor_southbound(handle.plan.zone, &tables);
+    let rows = monitor.await?.snapshot();
     let mut rows = rows.rows("Chassis");
     Ok(rows
         .next()
@@ -198,7 +198,11 @@ async fn other_config(
 }
 
 /// What a controller has written into the database of its switch; of its tunnels those to one peer.
-async fn written(handle: &NodeHandle, peer: Option<&NodePlan>) -> Result<Written, Error> {
+async fn written(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    peer: Option<&NodePlan>,
+) -> Result<Written, Error> {
     let tables = [
         MonitorTable::new("Open_vSwitch").columns(["datapaths"]),
         MonitorTable::new("Datapath")
@@ -214,7 +218,9 @@ async fn written(handle: &NodeHandle, peer: Option<&NodePlan>) -> Result<Written
         ]),
         MonitorTable::new("Interface").columns(["type", "options", "external_ids", "other_config"]),
     ];
-    let rows = contents(handle, &handle.ovs().await?, "Open_vSwitch", &tables).await?;
+    let ovs = handle.ovs().await?;
+    let monitor = cluster.monitor(&handle.plan, &ovs, "Open_vSwitch", &tables);
+    let rows = monitor.await?.snapshot();
     let mut written = Written::default();
     for (_, root) in rows.rows("Open_vSwitch") {
         for (kind, uuid) in pairs(root, "datapaths") {
@@ -247,19 +253,6 @@ async fn written(handle: &NodeHandle, peer: Option<&NodePlan>) -> Result<Written
         }));
     }
     Ok(written)
-}
-
-/// The rows of tables right now.
-async fn contents(
-    handle: &NodeHandle,
-    client: &Client,
-    database: &str,
-    tables: &[MonitorTable],
-) -> Result<Snapshot, Error> {
-    let monitor = client.monitor(database, tables).await;
-    let monitor = monitor
-        .map_err(|e| Error::in_node(&handle.plan.name, "reading what its controller wrote", e))?;
-    Ok(monitor.snapshot())
 }
 
 /// The pairs of a column that is a map.

@@ -26,7 +26,6 @@ use crate::plan::{DaemonPlan, DatabasePlan, NodePlan, Role, ZonePlan};
 use crate::trace::SpanKind;
 
 use southbound::Southbound;
-use switch::Switches;
 pub(crate) use switch::count_tunnels;
 
 /// Waits until everything is ready. Returns the addresses that VMs got by DHCP.
@@ -55,9 +54,8 @@ pub(crate) async fn wait(
 
     let began = clock.begin(Phase::Ready, chassis.len());
     let tally = Tally::new(clock, Phase::Ready, chassis.len());
-    let watched = Switches::default();
     let switches = chassis.iter().map(async |handle| {
-        let tunnels = watched.wait(cluster, handle, deadline);
+        let tunnels = switch::wait(cluster, handle, deadline);
         handle
             .span(SpanKind::Wait, "tunnels and ports", tunnels)
             .await?;
@@ -133,11 +131,10 @@ pub(crate) async fn wait_for_newcomers(
         let tally = Tally::new(clock, Phase::Chassis, newcomers.len());
         southbound.registered(&tally).await
     });
-    let watched = Switches::default();
     let switches = own_chassis(cluster).map(async |handle| {
         let name = &handle.plan.name;
         if newcomers.iter().any(|new| new.name == *name) {
-            return watched.wait_for_tunnels(cluster, handle, deadline).await;
+            return switch::wait_for_tunnels(cluster, handle, deadline).await;
         }
         let new = plan.peers(&handle.plan);
         let new = new.filter(|peer| newcomers.iter().any(|new| new.name == peer.name));
@@ -146,11 +143,7 @@ pub(crate) async fn wait_for_newcomers(
             return Ok(());
         }
         match handle.ovs_if_served().await? {
-            Some(ovs) => {
-                watched
-                    .wait_for_tunnels_to(handle, ovs, &new, deadline)
-                    .await
-            }
+            Some(ovs) => switch::wait_for_tunnels_to(cluster, handle, ovs, &new, deadline).await,
             // No controller could make one.
             None => Ok(()),
         }
@@ -163,14 +156,9 @@ pub(crate) async fn wait_for_newcomers(
 pub(crate) async fn wait_without(cluster: &Cluster, left: &NodePlan) -> Result<(), Error> {
     let deadline = Instant::now() + cluster.plan().ready_timeout;
     let gone = BTreeSet::from([left.address.to_string()]);
-    let watched = Switches::default();
     let others = own_chassis(cluster).filter(|handle| handle.plan.name != left.name);
     let others = others.map(async |handle| match handle.ovs_if_served().await? {
-        Some(ovs) => {
-            watched
-                .wait_for_no_tunnels_to(handle, ovs, &gone, deadline)
-                .await
-        }
+        Some(ovs) => switch::wait_for_no_tunnels_to(cluster, handle, ovs, &gone, deadline).await,
         // No controller could remove one.
         None => Ok(()),
     });
@@ -181,25 +169,22 @@ pub(crate) async fn wait_without(cluster: &Cluster, left: &NodePlan) -> Result<(
 /// Waits until every chassis has tunnels to all the others, and to no chassis that there is no more.
 async fn wait_for_tunnels(cluster: &Cluster) -> Result<(), Error> {
     let deadline = Instant::now() + cluster.plan().ready_timeout;
-    let watched = Switches::default();
     let chassis = own_chassis(cluster);
-    let chassis = chassis.map(|handle| watched.wait_for_tunnels(cluster, handle, deadline));
+    let chassis = chassis.map(|handle| switch::wait_for_tunnels(cluster, handle, deadline));
     try_join_all(chassis).await?;
     Ok(())
 }
 
 /// Waits until a chassis has a tunnel to one of its peers.
 pub(super) async fn wait_for_tunnel(
+    cluster: &Cluster,
     handle: &NodeHandle,
     peer: &NodePlan,
     deadline: Instant,
 ) -> Result<(), Error> {
     let peer = BTreeSet::from([peer.address.to_string()]);
-    let watched = Switches::default();
     let ovs = handle.ovs().await?;
-    watched
-        .wait_for_tunnels_to(handle, ovs, &peer, deadline)
-        .await
+    switch::wait_for_tunnels_to(cluster, handle, ovs, &peer, deadline).await
 }
 
 /// The gateways and chassis that are in the cluster's own databases.
@@ -338,15 +323,10 @@ pub(super) async fn wait_for_first_acknowledgement(
     deadline: Instant,
 ) -> Result<(), Error> {
     let (name, zone) = (handle.plan.name.as_str(), handle.plan.zone);
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(name, "watching the southbound database", e)
-    };
     let tables = [MonitorTable::new("Chassis_Private")
         .columns(["nb_cfg"])
         .condition(Condition::eq("name", name))];
-    let sb = cluster.sb_of(zone).await?;
-    let monitor = sb.monitor("OVN_Southbound", &tables).await;
-    let monitor = monitor.map_err(|e| failed(e.into()))?;
+    let monitor = cluster.monitor_southbound(zone, &tables).await?;
     let all: [Condition; 0] = [];
     let mut transaction = Transaction::new();
     let row = Row::new().set("nb_cfg", FIRST_GENERATION);
@@ -366,7 +346,7 @@ pub(super) async fn wait_for_first_acknowledgement(
             waited,
             log: handle.log_tail("ovn-controller"),
         },
-        ended => failed(ended.into()),
+        ended => Error::in_node(name, "watching the southbound database", ended),
     })
 }
 

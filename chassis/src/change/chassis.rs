@@ -8,7 +8,7 @@ use ovsdb_client::{Condition, Transaction};
 
 use super::{Change, position};
 use crate::apply;
-use crate::apply::files::Sources;
+use crate::apply::files::{Additions, Seeds};
 use crate::apply::model::Model;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, STOP_DEADLINE};
@@ -19,6 +19,7 @@ use crate::node::NodeHandle;
 use crate::plan::databases::chassis_rows;
 use crate::plan::{NodePlan, PlanProblem};
 use crate::runtime::engine::image::Pull;
+use crate::schemas::Schemas;
 use crate::spec::{ChassisSpec, ClusterSpec};
 use crate::state;
 
@@ -75,6 +76,8 @@ impl Cluster {
             if self.plan.tls && self.authority.is_none() {
                 self.authority = Some(state::authority(&self.plan.state_dir)?);
             }
+            // Its software may be another one by now.
+            self.schemas = Schemas::default();
             let mut clock = Clock::deaf();
             let own = plans.iter().filter(|plan| self.plan.is_own_chassis(plan));
             let own: Vec<&NodePlan> = own.collect();
@@ -95,8 +98,11 @@ impl Cluster {
             let handles = handles.collect::<Result<Vec<_>, _>>()?;
             let handles: Vec<&NodeHandle> = handles.iter().collect();
             apply::links::create(self, &handles, &clock).await?;
-            let mut sources = Sources::new(Arc::default(), model);
-            apply::files::write(self, &handles, &mut sources, &mut clock).await?;
+            let additions = Additions {
+                seeds: Seeds::new(),
+                model: model.map(Arc::new),
+            };
+            apply::files::write(self, &handles, &additions, &mut clock).await?;
             apply::daemons::start(self, &handles, &mut clock).await?;
             for other in self.nodes.values() {
                 let new = self.plan.peers(&other.plan);

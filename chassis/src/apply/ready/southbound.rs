@@ -32,11 +32,7 @@ impl<'a> Southbound<'a> {
             MonitorTable::new("Chassis_Private").columns(["name", "nb_cfg"]),
             MonitorTable::new("Port_Binding").columns(["logical_port", "chassis", "up"]),
         ];
-        let sb = cluster.sb_of(zone.number).await?;
-        let monitor = sb
-            .monitor("OVN_Southbound", &tables)
-            .await
-            .map_err(|e| Error::in_node(&zone.name, "watching the southbound database", e))?;
+        let monitor = cluster.monitor_southbound(zone.number, &tables).await?;
         let handles = cluster.handles().values();
         let plan = cluster.plan();
         let own = handles.filter(|h| plan.is_own_chassis(&h.plan) && h.plan.zone == zone.number);

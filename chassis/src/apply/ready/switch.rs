@@ -1,11 +1,9 @@
 //! A chassis' own Open vSwitch, watched for tunnels and ports.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
 
 use ovsdb_client::value::Datum;
-use ovsdb_client::{Client, Condition, Monitor, MonitorTable, Schema, Snapshot, WaitError};
-use tokio::sync::OnceCell;
+use ovsdb_client::{Client, Condition, MonitorTable, Snapshot, WaitError};
 use tokio::time::Instant;
 
 use super::missing;
@@ -13,14 +11,7 @@ use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::event::Phase;
 use crate::node::NodeHandle;
-use crate::plan::SchemaPlace;
 use crate::plan::ovs::TUNNELS;
-
-/// The databases of switches, watched. What their schema is, is asked once for each kind of software.
-#[derive(Default)]
-pub(super) struct Switches {
-    schemas: Mutex<BTreeMap<SchemaPlace, Arc<OnceCell<Schema>>>>,
-}
 
 /// What is to be true of the interfaces of a switch.
 struct Wanted<'a, F> {
@@ -32,140 +23,107 @@ struct Wanted<'a, F> {
     wrong: F,
 }
 
-impl Switches {
-    /// Waits until a chassis has a tunnel to each of its peers and `ovn-installed` on each of its VMs' ports.
-    pub(super) async fn wait(
-        &self,
-        cluster: &Cluster,
-        handle: &NodeHandle,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let ports = handle.plan.vms.iter().map(|vm| vm.iface_id.clone());
-        let wanted = peers(cluster, handle).into_iter().chain(ports).collect();
-        let wanted = Wanted {
-            conditions: Vec::new(),
-            complaint: "no tunnel to or installed port",
-            wrong: |rows: &Snapshot| missing(&wanted, &present(rows)),
-        };
-        self.until_right(handle, handle.ovs().await?, deadline, wanted)
-            .await
-    }
+/// Waits until a chassis has a tunnel to each of its peers and `ovn-installed` on each of its VMs' ports.
+pub(super) async fn wait(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let ports = handle.plan.vms.iter().map(|vm| vm.iface_id.clone());
+    let wanted = peers(cluster, handle).into_iter().chain(ports).collect();
+    let wanted = Wanted {
+        conditions: Vec::new(),
+        complaint: "no tunnel to or installed port",
+        wrong: |rows: &Snapshot| missing(&wanted, &present(rows)),
+    };
+    until_right(cluster, handle, handle.ovs().await?, deadline, wanted).await
+}
 
-    /// Waits until a chassis has a tunnel to each of its peers, and none to a chassis that there is no more.
-    pub(super) async fn wait_for_tunnels(
-        &self,
-        cluster: &Cluster,
-        handle: &NodeHandle,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let wanted = peers(cluster, handle);
-        let nodes = cluster.plan().nodes.iter();
-        let there: BTreeSet<String> = nodes.map(|node| node.address.to_string()).collect();
-        let wanted = Wanted {
-            conditions: Vec::new(),
-            complaint: "no tunnel to, or still one to",
-            wrong: |rows: &Snapshot| {
-                let tunnels = tunnels(rows);
-                let mut wrong = missing(&wanted, &tunnels);
-                wrong.extend(tunnels.difference(&there).cloned());
-                wrong
-            },
-        };
-        self.until_right(handle, handle.ovs().await?, deadline, wanted)
-            .await
-    }
+/// Waits until a chassis has a tunnel to each of its peers, and none to a chassis that there is no more.
+pub(super) async fn wait_for_tunnels(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let wanted = peers(cluster, handle);
+    let nodes = cluster.plan().nodes.iter();
+    let there: BTreeSet<String> = nodes.map(|node| node.address.to_string()).collect();
+    let wanted = Wanted {
+        conditions: Vec::new(),
+        complaint: "no tunnel to, or still one to",
+        wrong: |rows: &Snapshot| {
+            let tunnels = tunnels(rows);
+            let mut wrong = missing(&wanted, &tunnels);
+            wrong.extend(tunnels.difference(&there).cloned());
+            wrong
+        },
+    };
+    until_right(cluster, handle, handle.ovs().await?, deadline, wanted).await
+}
 
-    /// Waits until a chassis has tunnels to some of its peers, looking at no others.
-    pub(super) async fn wait_for_tunnels_to(
-        &self,
-        handle: &NodeHandle,
-        ovs: Client,
-        peers: &BTreeSet<String>,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let wanted = Wanted {
-            conditions: leading_to(peers),
-            complaint: "no tunnel to",
-            wrong: |rows: &Snapshot| missing(peers, &tunnels(rows)),
-        };
-        self.until_right(handle, ovs, deadline, wanted).await
-    }
+/// Waits until a chassis has tunnels to some of its peers, looking at no others.
+pub(super) async fn wait_for_tunnels_to(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    ovs: Client,
+    peers: &BTreeSet<String>,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let wanted = Wanted {
+        conditions: leading_to(peers),
+        complaint: "no tunnel to",
+        wrong: |rows: &Snapshot| missing(peers, &tunnels(rows)),
+    };
+    until_right(cluster, handle, ovs, deadline, wanted).await
+}
 
-    /// Waits until a chassis has no tunnels to addresses of chassis that there are no more.
-    pub(super) async fn wait_for_no_tunnels_to(
-        &self,
-        handle: &NodeHandle,
-        ovs: Client,
-        gone: &BTreeSet<String>,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let wanted = Wanted {
-            conditions: leading_to(gone),
-            complaint: "still a tunnel to",
-            wrong: |rows: &Snapshot| tunnels(rows).into_iter().collect(),
-        };
-        self.until_right(handle, ovs, deadline, wanted).await
-    }
+/// Waits until a chassis has no tunnels to addresses of chassis that there are no more.
+pub(super) async fn wait_for_no_tunnels_to(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    ovs: Client,
+    gone: &BTreeSet<String>,
+    deadline: Instant,
+) -> Result<(), Error> {
+    let wanted = Wanted {
+        conditions: leading_to(gone),
+        complaint: "still a tunnel to",
+        wrong: |rows: &Snapshot| tunnels(rows).into_iter().collect(),
+    };
+    until_right(cluster, handle, ovs, deadline, wanted).await
+}
 
-    /// Waits until a look at the interfaces finds nothing wrong any more.
-    async fn until_right<F: Fn(&Snapshot) -> Vec<String>>(
-        &self,
-        handle: &NodeHandle,
-        ovs: Client,
-        deadline: Instant,
-        wanted: Wanted<'_, F>,
-    ) -> Result<(), Error> {
-        let (name, wrong) = (&handle.plan.name, wanted.wrong);
-        let columns = ["type", "options", "ofport", "external_ids"];
-        let interfaces = MonitorTable::new("Interface").columns(columns);
-        let conditions = wanted.conditions.into_iter();
-        let interfaces = conditions.fold(interfaces, MonitorTable::condition);
-        let monitor = self.monitor(handle, &ovs, &[interfaces]).await?;
-        let right = |rows: &Snapshot| wrong(rows).is_empty().then_some(());
-        let result = monitor.wait_until(deadline, right).await;
-        result.map_err(|error| match error {
-            WaitError::Timeout { waited } => Error::NotReady {
-                node: name.to_string(),
-                phase: Phase::Ready,
-                missing: format!(
-                    "{} {}",
-                    wanted.complaint,
-                    wrong(&monitor.snapshot()).join(", ")
-                ),
-                waited,
-                log: handle.log_tail("ovn-controller"),
-            },
-            ended => Error::in_node(name, "watching its database", ended),
-        })
-    }
-
-    async fn monitor(
-        &self,
-        handle: &NodeHandle,
-        client: &Client,
-        tables: &[MonitorTable],
-    ) -> Result<Monitor, Error> {
-        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-            Error::in_node(&handle.plan.name, "watching its database", e)
-        };
-        let mut databases = handle.plan.databases.iter();
-        let database = databases.find(|database| database.name == DATABASE);
-        let schema = database.map(|database| {
-            let place = handle.plan.schema_place(database);
-            let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
-            schemas.entry(place).or_default().clone()
-        });
-        if let Some(schema) = schema {
-            let schema = schema.get_or_try_init(|| client.get_schema(DATABASE)).await;
-            let schema = schema.map_err(|e| failed(e.into()))?;
-            if let Ok(monitor) = client.monitor_as(schema, tables).await {
-                return Ok(monitor);
-            }
-        }
-        // Somebody has converted its database.
-        let monitor = client.monitor(DATABASE, tables).await;
-        monitor.map_err(|e| failed(e.into()))
-    }
+/// Waits until a look at the interfaces finds nothing wrong any more.
+async fn until_right<F: Fn(&Snapshot) -> Vec<String>>(
+    cluster: &Cluster,
+    handle: &NodeHandle,
+    ovs: Client,
+    deadline: Instant,
+    wanted: Wanted<'_, F>,
+) -> Result<(), Error> {
+    let (name, wrong) = (&handle.plan.name, wanted.wrong);
+    let columns = ["type", "options", "ofport", "external_ids"];
+    let interfaces = MonitorTable::new("Interface").columns(columns);
+    let conditions = wanted.conditions.into_iter();
+    let interfaces = [conditions.fold(interfaces, MonitorTable::condition)];
+    let monitor = cluster.monitor(&handle.plan, &ovs, DATABASE, &interfaces);
+    let monitor = monitor.await?;
+    let right = |rows: &Snapshot| wrong(rows).is_empty().then_some(());
+    let result = monitor.wait_until(deadline, right).await;
+    result.map_err(|error| match error {
+        WaitError::Timeout { waited } => Error::NotReady {
+            node: name.to_string(),
+            phase: Phase::Ready,
+            missing: format!(
+                "{} {}",
+                wanted.complaint,
+                wrong(&monitor.snapshot()).join(", ")
+            ),
+            waited,
+            log: handle.log_tail("ovn-controller"),
+        },
+        ended => Error::in_node(name, "watching its database", ended),
+    })
 }
 
 /// The name of the database of a switch.
