@@ -351,8 +351,7 @@ pub(super) async fn wait_for_first_acknowledgement(
 }
 
 /// Takes back what the first chassis was asked to acknowledge. As long as `nb_cfg` is 0, a controller that starts does not
-/// acknowledge it (`store_nb_cfg` in controller/ovn-controller.c), which would be a write into two databases, one of which lets
-/// its switch configure itself once more.
+/// acknowledge it (`store_nb_cfg` in controller/ovn-controller.c), which would be a write into each of two databases.
 pub(super) async fn rewind(cluster: &Cluster, zone: u32) -> Result<(), Error> {
     let update = |table| {
         let all: [Condition; 0] = [];
