@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use ofm_netns::{Command, Node, Output};
 use ovsdb_client::unixctl::{Unixctl, find_socket};
 use ovsdb_client::{Client, ConnectError};
@@ -116,6 +117,12 @@ impl NodeHandle {
     /// # Errors
     /// When it has no such daemon, or that does not run.
     pub async fn unixctl(&self, daemon: &str) -> Result<Unixctl, Error> {
+        let mut connections = self.unixctls(daemon, 1).await?;
+        Ok(connections.swap_remove(0))
+    }
+
+    /// As [`NodeHandle::unixctl`], but several connections.
+    pub(crate) async fn unixctls(&self, daemon: &str, count: usize) -> Result<Vec<Unixctl>, Error> {
         let action = || format!("connecting to the control socket of {daemon}");
         let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
             Error::in_node(&self.plan.name, action(), e)
@@ -141,7 +148,9 @@ impl NodeHandle {
             Some(given) => folder.join(given),
             None => find_socket(folder, &name).map_err(|e| failed(e.into()))?,
         };
-        Unixctl::connect(socket).await.map_err(|e| failed(e.into()))
+        let connections = (0..count).map(|_| Unixctl::connect(&socket));
+        let connections = try_join_all(connections).await;
+        connections.map_err(|e| failed(e.into()))
     }
 
     /// Does work of a start as a span of the trace, if there is one.
