@@ -11,7 +11,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use futures::future::try_join_all;
 use ofm::plan::{Plan, sb_rows};
 use ofm_benches::cluster::{Kind, done};
-use ofm_netns::{Keeper, Node, RootFs};
+use ofm_netns::{Keeper, Nursery, RootFs};
 use ofm_underlay::{Batch, Netlink, VethEnd};
 use ovsdb_client::file::{DatabaseFile, Durability};
 use ovsdb_client::value::{Datum, Row};
@@ -43,7 +43,7 @@ fn nodes(c: &mut Criterion) {
 
 async fn empty_nodes() -> Duration {
     let stages = tempfile::tempdir().expect("a folder");
-    let keeper = std::sync::Arc::new(Keeper::create(&[]).expect("a keeper"));
+    let keeper = Keeper::create(&[]).expect("a keeper");
     let roots: Vec<_> = (0..NODES)
         .map(|number| {
             let stage = stages.path().join(number.to_string());
@@ -52,11 +52,14 @@ async fn empty_nodes() -> Duration {
         })
         .collect();
     let began = Instant::now();
+    let nursery = Nursery::create(&keeper, &roots).expect("a nursery");
+    let nursery = std::sync::Arc::new(nursery);
     let nodes = roots.into_iter().map(|root| {
-        let keeper = keeper.clone();
-        tokio::task::spawn_blocking(move || Node::create(&keeper, &root).expect("a node"))
+        let nursery = nursery.clone();
+        tokio::task::spawn_blocking(move || nursery.make(root.hostname()).expect("a node"))
     });
     let nodes = try_join_all(nodes).await.expect("50 nodes");
+    drop(nursery);
     let elapsed = began.elapsed();
     drop(nodes);
     end(&keeper).await;
