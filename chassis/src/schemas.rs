@@ -16,18 +16,27 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Schemas that are known, by where nodes have them.
 #[derive(Debug, Default)]
-pub(crate) struct Schemas(Mutex<BTreeMap<SchemaPlace, Arc<OnceCell<Arc<Schema>>>>>);
+pub(crate) struct Schemas(Mutex<BTreeMap<SchemaPlace, Arc<Known>>>);
+
+/// What is known of one. A file may be newer than the database that a server has made of it before.
+#[derive(Debug, Default)]
+struct Known {
+    /// As it is in the file.
+    read: OnceCell<Arc<Schema>>,
+    /// As a server says.
+    told: OnceCell<Arc<Schema>>,
+}
 
 impl Schemas {
-    fn of(&self, node: &NodePlan, database: &DatabasePlan) -> Arc<OnceCell<Arc<Schema>>> {
+    fn of(&self, node: &NodePlan, database: &DatabasePlan) -> Arc<Known> {
         let mut schemas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let schema = schemas.entry(node.schema_place(database)).or_default();
-        schema.clone()
+        let known = schemas.entry(node.schema_place(database)).or_default();
+        known.clone()
     }
 }
 
 impl Cluster {
-    /// The schema of a database as its node has it in a file: its version may be another one than the host's.
+    /// The schema of a database as its node has it in a file now: its version may be another one than the host's.
     pub(crate) async fn schema(
         &self,
         handle: &NodeHandle,
@@ -41,7 +50,7 @@ impl Cluster {
             let schema = schema.map_err(|e| Error::in_node(&handle.plan.name, action(), e))?;
             Ok::<_, Error>(Arc::new(schema))
         };
-        known.get_or_try_init(read).await.cloned()
+        known.read.get_or_try_init(read).await.cloned()
     }
 
     /// Follows rows of a database of a node. Its server is asked for the schema only where that is not known.
@@ -60,8 +69,13 @@ impl Cluster {
         if let Some(planned) = planned.find(|planned| planned.name == database) {
             let known = self.schemas.of(node, planned);
             let ask = async || client.get_schema(database).await.map(Arc::new);
-            let schema = known.get_or_try_init(ask).await;
-            let schema = schema.map_err(|e| failed(e.into()))?;
+            let schema = match known.read.get() {
+                Some(schema) => schema,
+                None => {
+                    let told = known.told.get_or_try_init(ask).await;
+                    told.map_err(|e| failed(e.into()))?
+                }
+            };
             if let Ok(monitor) = client.monitor_as(schema, tables).await {
                 return Ok(monitor);
             }

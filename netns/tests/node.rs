@@ -1,6 +1,6 @@
 //! A keeper, nodes below it, and what dies with what. Needs root.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ofm_netns::{Keeper, Node, NodeError, Nursery, RootFs};
 
@@ -93,7 +93,10 @@ fn a_nursery_ends_with_its_keeper() {
     let nursery = Nursery::create(&keeper, [&root(&stage, "late")]).unwrap();
     keeper.process().kill();
     // It takes the kernel a moment; until then it may still make nodes.
-    while nursery.make("late").is_ok() {}
+    let began = Instant::now();
+    while nursery.make("late").is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(10), "it lives on");
+    }
     // Who waits for the keeper's end waits for the nursery's too, which is for us to take notice of.
     drop(nursery);
     assert!(keeper.process().wait_blocking(Duration::from_secs(10)));

@@ -74,8 +74,8 @@ pub(crate) async fn go_ahead(
     Ok(Some(model))
 }
 
-/// How many chassis' database servers are started at once: few, so that switches do not come in a rush but one after the other.
-/// Each sleeps at its start, and while all slept nobody would be at work. Servers run ahead of the switches for the same reason.
+/// How many chassis' database servers are started at once: few, so that switches come one after the other. A switch sleeps at
+/// its start, and while all of them slept nobody would be at work; that is why servers also need not wait for the switches.
 fn databases() -> usize {
     super::cores() + 1
 }
