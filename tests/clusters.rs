@@ -259,6 +259,12 @@ fn main() {
             crash::start,
         ),
         (
+            "a_killed_add_chassis_is_taken_back_by_the_next_change",
+            &[Runtime::Native],
+            &[],
+            crash::add_chassis,
+        ),
+        (
             "a_killed_harness_leaves_nothing",
             &Runtime::ALL,
             &[],

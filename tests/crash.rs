@@ -1,15 +1,17 @@
 //! What is left when the starting process dies: nothing, or, at an engine, what `ofm gc` removes.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use ofm_tests::{EngineKind, Place, binary, containers, pause, program, wait_until_gone};
+use ofm_tests::{EngineKind, Place, binary, containers, describe, pause, program, wait_until_gone};
 use serde_json::json;
 
 const KILLS: u32 = 40;
 const KILLS_AT_ENGINE: u32 = 20;
+const KILLS_OF_A_CHANGE: u32 = 8;
 const GRACE: Duration = Duration::from_secs(2);
 /// An engine removes what has ended one after the other, and has other tests' containers to make meanwhile.
 pub(crate) const GRACE_AT_ENGINE: Duration = Duration::from_secs(20);
@@ -88,6 +90,61 @@ pub(crate) fn collected(place: &Place) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Kills `ofm add-chassis` at 8 instants. What it had made by then ends with the next change, and the cluster is as before.
+pub(crate) fn add_chassis(place: &Place) -> anyhow::Result<()> {
+    let start = [
+        "start",
+        "--chassis",
+        "1",
+        "--gateways",
+        "0",
+        "--no-fake-vms",
+    ];
+    place.run(&start)?;
+    let nodes = nodes(place)?;
+    let began = Instant::now();
+    place.run(&["add-chassis", "late"])?;
+    let whole = began.elapsed();
+    place.run(&["stop-chassis", "late"])?;
+    for k in 0..KILLS_OF_A_CHANGE {
+        let after = whole * k / KILLS_OF_A_CHANGE;
+        kill_after(place, &["add-chassis", "late"], after)?;
+        let stop = place.ofm(&["stop-chassis", "late"]).output()?;
+        // Killed at once, it had not told anybody of the chassis.
+        let unknown = String::from_utf8_lossy(&stop.stderr).contains("has no node late");
+        assert!(
+            stop.status.success() || unknown,
+            "killed after {after:?}: {}",
+            describe(&stop)
+        );
+        assert_eq!(self::nodes(place)?, nodes, "killed after {after:?}");
+        let list = ["ovn-sbctl", "--bare", "--columns=name", "list", "Chassis"];
+        let listed = place.run(&[&["exec", "ovn-central-az1", "--"][..], &list].concat())?;
+        assert_eq!(listed.trim(), "ovn-chassis-1", "killed after {after:?}");
+    }
+    place.run(&["add-chassis", "late"])?;
+    assert_eq!(self::nodes(place)?.len(), nodes.len() + 1);
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
+
+/// The first processes of all nodes, whether or not anybody knows of them: what the keeper is the parent of.
+fn nodes(place: &Place) -> anyhow::Result<BTreeSet<String>> {
+    let state = place.root().join(place.name()).join("state.json");
+    let state: serde_json::Value = serde_json::from_slice(&std::fs::read(state)?)?;
+    let keeper = state["keeper"]["pid"].to_string();
+    let mut nodes = BTreeSet::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let stat = std::fs::read_to_string(entry?.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit(") ").next().and_then(|s| s.split(' ').nth(1));
+        if parent == Some(keeper.as_str()) {
+            nodes.extend(stat.split(' ').next().map(str::to_owned));
+        }
+    }
+    Ok(nodes)
+}
+
 fn time_of_a_start(place: &Place) -> anyhow::Result<Duration> {
     let began = Instant::now();
     place.run(&["start"])?;
@@ -98,8 +155,13 @@ fn time_of_a_start(place: &Place) -> anyhow::Result<Duration> {
 
 /// Starts a cluster and kills that after some time. Returns whether it was still at it.
 fn kill_a_start(place: &Place, after: Duration) -> anyhow::Result<bool> {
+    kill_after(place, &["start"], after)
+}
+
+/// Runs `ofm` and kills it after some time. Returns whether it was still at it.
+fn kill_after(place: &Place, args: &[&str], after: Duration) -> anyhow::Result<bool> {
     let mut child = place
-        .ofm(&["start"])
+        .ofm(args)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;

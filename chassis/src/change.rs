@@ -34,6 +34,9 @@ impl Change {
         let lock = blocking(move || ChangeLock::take(&path)).await?;
         let state = state::read(&cluster.plan.state_dir, &name)?;
         cluster.follow(&state);
+        if state.ready {
+            cluster.end_strays().await?;
+        }
         Ok(Self { state, lock })
     }
 
@@ -80,6 +83,21 @@ impl Cluster {
         self.nodes = nodes;
         self.plan = state.plan.clone();
         self.leases = state.leases.clone();
+    }
+
+    /// Ends nodes that were being made when whoever made them was killed, so that they were not written down. Nobody is at
+    /// it now: the lock is ours, and the start is over.
+    async fn end_strays(&self) -> Result<(), Error> {
+        let keeper = self.keeper.clone();
+        let failed = |e| Error::in_node(self.name(), "looking for nodes that nobody knows of", e);
+        let found = blocking(move || keeper.nodes()).await.map_err(failed)?;
+        for process in found {
+            let mut known = self.nodes.values();
+            if !known.any(|handle| handle.node.process().id() == process.id()) {
+                chassis::end(&process, self.name().as_str()).await?;
+            }
+        }
+        Ok(())
     }
 }
 

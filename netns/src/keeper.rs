@@ -88,6 +88,14 @@ impl Keeper {
         &self.process
     }
 
+    /// The first processes of all nodes below it whose nursery has ended.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn nodes(&self) -> io::Result<Vec<Process>> {
+        self.process.children()
+    }
+
     /// The network namespace that holds the cluster's underlay.
     pub fn underlay(&self) -> Namespaces {
         Namespaces::network_of(&self.process)

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,30 @@ impl Process {
             start_time: start_time(pid)?,
         };
         Self::open(id)
+    }
+
+    /// The processes that it is the parent of.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub(crate) fn children(&self) -> io::Result<Vec<Self>> {
+        let mut children = Vec::new();
+        for entry in std::fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            // What is gone by now is nobody's child, and what it was is asked again once it is held.
+            if parent(pid).ok() != Some(self.pid()) {
+                continue;
+            }
+            if let Ok(child) = Self::with_pid(pid)
+                && parent(pid).ok() == Some(self.pid())
+            {
+                children.push(child);
+            }
+        }
+        Ok(children)
     }
 
     /// The calling process.
@@ -179,10 +204,20 @@ pub(crate) async fn wait_for_end(pidfd: OwnedFd) -> io::Result<()> {
 }
 
 fn start_time(pid: i32) -> io::Result<u64> {
+    stat(pid, 22)
+}
+
+/// The number of the process that is told of its end.
+fn parent(pid: i32) -> io::Result<i32> {
+    stat(pid, 4)
+}
+
+/// A field of /proc/PID/stat behind the program's name, numbered as in proc_pid_stat(5).
+fn stat<T: FromStr>(pid: i32, field: usize) -> io::Result<T> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The second field is the program's name in parentheses and may itself hold spaces and parentheses.
     stat.rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_whitespace().nth(19))
+        .and_then(|(_, rest)| rest.split_whitespace().nth(field - 3))
         .and_then(|field| field.parse().ok())
         .ok_or(io::Error::from(io::ErrorKind::InvalidData))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use ofm_netns::Process;
 use ovsdb_client::{Condition, Transaction};
 
 use super::{Change, position};
@@ -201,7 +202,7 @@ impl Cluster {
                 self.forget(plan).await?;
             }
             if let Some(handle) = self.nodes.remove(name) {
-                end(&handle).await?;
+                end(handle.node.process(), name).await?;
             }
             self.runtime.remove_one(plan).await?;
             let removed = std::fs::remove_dir_all(&plan.dir);
@@ -234,14 +235,13 @@ pub(super) async fn leave(handle: &NodeHandle) {
     let _at_best: Result<Result<(), Error>, _> = tokio::time::timeout(LEAVE, leave).await;
 }
 
-/// Ends a node and everything in it.
-pub(super) async fn end(handle: &NodeHandle) -> Result<(), Error> {
-    let process = handle.node.process();
+/// Ends a node and everything in it. Its name is for errors.
+pub(super) async fn end(process: &Process, name: &str) -> Result<(), Error> {
     process.kill();
     match tokio::time::timeout(STOP_DEADLINE, process.exited()).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(Error::NotReady {
-            node: handle.plan.name.to_string(),
+            node: name.to_owned(),
             phase: Phase::Nodes,
             missing: "its processes did not end".into(),
             waited: STOP_DEADLINE,

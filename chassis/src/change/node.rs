@@ -83,8 +83,9 @@ impl Cluster {
             // One that was killed has not left.
             self.forget(plan).await?;
         }
-        if let Some(handle) = self.nodes.remove(plan.name.as_str()) {
-            end(&handle).await?;
+        let name = plan.name.as_str();
+        if let Some(handle) = self.nodes.remove(name) {
+            end(handle.node.process(), name).await?;
         }
         self.runtime.remove_one(plan).await?;
         apply::links::cut(self, plan).await?;
