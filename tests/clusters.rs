@@ -142,6 +142,12 @@ fn main() {
             shim::switched_off_and_on,
         ),
         (
+            "programs_have_the_environment_asked_for",
+            MAIN,
+            &["env", "grep", "tr"],
+            node::environment,
+        ),
+        (
             "scripts_stop_and_start_what_ofm_has_started",
             MAIN,
             &["pgrep"],

@@ -36,6 +36,36 @@ const OVN_CTL: &str = "/usr/share/ovn/scripts/ovn-ctl";
 const KEYS: &str = "--ovn-controller-ssl-key=/opt/ovn/ovn-privkey.pem --ovn-controller-ssl-cert=/opt/ovn/ovn-cert.pem \
                     --ovn-controller-ssl-ca-cert=/opt/ovn/pki/switchca/cacert.pem";
 
+/// All daemons of all nodes have the variables that were asked for, also those that come later, and so has what is run.
+pub(crate) fn environment(place: &Place) -> anyhow::Result<()> {
+    let variable = "OFM_TEST=two words";
+    let small = ["--chassis", "1", "--gateways", "0", "--no-fake-vms"];
+    place.run(&[&["start", "--env", variable][..], &small].concat())?;
+    place.run(&["add-chassis", "late"])?;
+    place.run(&["restart", CHASSIS, "ovs-vswitchd"])?;
+    let script = format!(
+        "for file in /run/ovn/*.pid /run/openvswitch/*.pid; do
+             test -e $file || continue
+             tr '\\0' '\\n' < /proc/$(cat $file)/environ | grep -qx '{variable}'
+             basename $file
+         done
+         env | grep -x '{variable}'"
+    );
+    for (node, daemon) in [
+        (CENTRAL, "ovn-northd.pid"),
+        (CHASSIS, "ovs-vswitchd.pid"),
+        ("late", "ovn-controller.pid"),
+    ] {
+        let seen = sh(place, node, &script)?;
+        assert!(seen.contains(daemon), "{node}: {seen}");
+    }
+    let file = place.run(&["export"])?;
+    assert!(file.contains("[env]\nOFM_TEST = \"two words\""), "{file}");
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
+
 /// ovn-ctl(8) and ovs-ctl(8) stop and start what ofm has started, ofm sees it, and takes it over again.
 pub(crate) fn scripts(place: &Place) -> anyhow::Result<()> {
     place.run(&["start", "--no-fake-vms"])?;

@@ -164,6 +164,13 @@ impl Builder {
         self
     }
 
+    /// Sets an environment variable of all programs in nodes: daemons, and what is run beside them.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.spec.env.insert(name.into(), value.into());
+        self
+    }
+
     /// Whether databases begin with what the daemons would write at their start; yes unless told otherwise. Without, a start
     /// takes longer and ends with the same cluster.
     #[must_use]

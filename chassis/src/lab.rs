@@ -31,7 +31,7 @@ mod resolve;
 mod schema;
 mod source;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -144,6 +144,9 @@ pub struct Lab {
     pub images: Images,
     /// Open vSwitch and OVN of single roles, before those for all.
     pub software: Software,
+    /// Environment variables of all programs in nodes: daemons, and what is run beside them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
     /// Gateways and chassis besides the numbered ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub named_chassis: Vec<NamedChassis>,
@@ -275,6 +278,7 @@ impl Lab {
                 .openflow_probe_interval
                 .or(other.openflow_probe_interval),
             names: self.names.or(other.names),
+            env: other.env.into_iter().chain(self.env).collect(),
             demo,
             images,
             switch,

@@ -1,6 +1,6 @@
 //! What is asked for: the size and kind of a cluster, with defaults.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
@@ -60,6 +60,8 @@ pub struct ClusterSpec {
     pub images: Images,
     /// Where Open vSwitch and OVN come from, where ofm itself provides the nodes. Default: the host.
     pub software: Sources,
+    /// Environment variables of all programs in nodes: daemons, and what is run beside them. Default: none.
+    pub env: BTreeMap<String, String>,
     /// The engine's Unix socket. Default: where the environment says (`DOCKER_HOST`, `CONTAINER_HOST`), else the usual
     /// places.
     pub engine_socket: Option<PathBuf>,
@@ -153,6 +155,7 @@ impl Default for ClusterSpec {
             runtime: RuntimeChoice::default(),
             images: Images::default(),
             software: Sources::default(),
+            env: BTreeMap::new(),
             engine_socket: None,
             engine_timeout: 60,
             ready_timeout: 120,

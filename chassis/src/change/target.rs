@@ -297,7 +297,7 @@ fn vm_changes(plan: &Plan, new: &[Topology]) -> (Vec<String>, Vec<VmSpec>) {
 
 /// Refuses what a running cluster cannot become.
 fn refuse_fixed(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), PlanErrors> {
-    let fixed: [(&str, bool); 23] = [
+    let fixed: [(&str, bool); 24] = [
         ("zones", old.zones == new.zones),
         ("relays", old.relays == new.relays),
         ("names of nodes", old.names == new.names),
@@ -316,6 +316,7 @@ fn refuse_fixed(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), PlanErrors> 
         ("runtime", old.runtime == new.runtime),
         ("images", old.images == new.images),
         ("software", old.software == new.software),
+        ("environment", old.env == new.env),
         ("engine socket", old.engine_socket == new.engine_socket),
         ("datapath", old.datapath == new.datapath),
         ("underlay", old.underlay == new.underlay),

@@ -1,6 +1,7 @@
 //! A topology file as a person would write it.
 
 use toml::{Table, Value};
+use toml_writer::{ToTomlKey, TomlKeyBuilder};
 
 use super::Lab;
 
@@ -36,9 +37,10 @@ impl Lab {
     }
 }
 
-/// Writes a table whose keys need no quotes, as all of ours.
 fn add_pairs(text: &mut String, table: &Table) {
     for (key, value) in table {
+        // Names of variables may need quotes.
+        let key = TomlKeyBuilder::new(key).as_default().to_toml_key();
         let line = format!("{key} = {value}\n");
         match value {
             Value::Array(items) if line.len() > WIDTH && items.iter().all(Value::is_table) => {

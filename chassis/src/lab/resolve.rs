@@ -128,6 +128,7 @@ impl Lab {
                 relay: source(&self.software.relay),
                 chassis: source(&self.software.chassis),
             },
+            env: self.env.clone(),
             engine_socket: self.engine_socket.clone(),
             engine_timeout: self.engine_timeout.unwrap_or(usual.engine_timeout),
             ready_timeout: self.ready_timeout.unwrap_or(usual.ready_timeout),

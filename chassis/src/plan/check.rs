@@ -45,6 +45,7 @@ pub(super) fn check(
     check.security(spec);
     check.uplink(spec, facts);
     check.datapath(spec, facts);
+    check.environment(spec);
     if let Some(engine) = &facts.engine {
         check.engine(spec, facts, engine);
     }
@@ -296,6 +297,19 @@ impl Check {
                     usable => format!("choose one of {}", usable.join(", ")),
                 },
             );
+        }
+    }
+
+    /// No program is executed with other variables (environ(7)).
+    fn environment(&mut self, spec: &ClusterSpec) {
+        for (name, value) in &spec.env {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                self.problem(
+                    format!("environment variable {name:?}"),
+                    "its name is empty or has a '=', or there is a zero byte in it".to_owned(),
+                    "write it as NAME=VALUE",
+                );
+            }
         }
     }
 

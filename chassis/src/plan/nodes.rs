@@ -183,6 +183,7 @@ impl Plan {
         let software = &facts.software[&role];
         node.root = software.root().map(Path::to_owned);
         node.env = software.environment();
+        node.env.extend(spec.env.clone());
         node.databases = databases::databases(self, spec, named, software);
         node.daemons = daemons::daemons(self, named, software);
         if role.is_chassis() {

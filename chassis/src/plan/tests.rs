@@ -322,6 +322,13 @@ fn what_contradicts_itself_is_refused() {
         ),
         (
             ClusterSpec {
+                env: [("A=B".to_owned(), String::new())].into(),
+                ..sound.clone()
+            },
+            "\"A=B\"",
+        ),
+        (
+            ClusterSpec {
                 underlay: "127.0.0.0/8".parse().unwrap(),
                 ..sound.clone()
             },

@@ -230,6 +230,9 @@ struct RuntimeArgs {
     software: SoftwareArgs,
     #[command(flatten)]
     images: ImageArgs,
+    /// Set an environment variable of all programs in nodes: daemons, and what is run beside them
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    env: Vec<(String, String)>,
     /// Seconds that a container engine may take to answer a request
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     engine_timeout: u32,
@@ -441,6 +444,11 @@ impl RuntimeArgs {
         };
         self.images.add_to(lab, layer);
         self.software.add_to(lab, layer)?;
+        lab.env = layer
+            .value("env", &self.env)
+            .into_iter()
+            .flatten()
+            .collect();
         lab.ready_timeout = layer.value("ready_timeout", &self.ready_timeout);
         lab.engine_timeout = layer.value("engine_timeout", &self.engine_timeout);
         lab.data = given(layer.option("data", &self.data))?;
@@ -452,6 +460,12 @@ impl RuntimeArgs {
 pub(super) fn given(path: Option<PathBuf>) -> anyhow::Result<Option<PathBuf>> {
     let path = path.filter(|path| !path.as_os_str().is_empty());
     Ok(path.map(std::path::absolute).transpose()?)
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    let variable = text.split_once('=');
+    let (name, value) = variable.ok_or("it is not NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn yes_or_no(text: &str) -> Result<bool, String> {

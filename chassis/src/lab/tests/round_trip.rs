@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use ipnet::{IpNet, Ipv4Net};
-use proptest::collection::{btree_set, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -243,7 +243,7 @@ prop_compose! {
         spec in databases(),
         runtime in choice(&[RuntimeChoice::Native, RuntimeChoice::Docker, RuntimeChoice::Podman]),
         images in images(),
-        (software, engine_socket) in (software(), path()),
+        (software, env, engine_socket) in (software(), btree_map(text(), text(), 0..3), path()),
         (engine_timeout, ready_timeout) in any::<(u32, u32)>(),
         datapath in choice(&[DatapathChoice::Auto, DatapathChoice::Netdev, DatapathChoice::System]),
         underlay in net(),
@@ -253,7 +253,7 @@ prop_compose! {
         (seed, monitor_all, remote_probe_interval, openflow_probe_interval) in any::<(bool, bool, u32, u32)>(),
     ) -> ClusterSpec {
         ClusterSpec {
-            runtime, images, software, engine_socket, engine_timeout, ready_timeout, datapath, underlay, first_address, mtu, uplink, encapsulation,
+            runtime, images, software, env, engine_socket, engine_timeout, ready_timeout, datapath, underlay, first_address, mtu, uplink, encapsulation,
             seed, monitor_all, remote_probe_interval, openflow_probe_interval, ..spec
         }
     }

@@ -137,8 +137,9 @@ mod tests {
                 "=vxlan",
                 "=10.0.0.0/8",
                 "=10.0.0.0",
+                "=A=b",
             ];
-            let takes_value = matches!(arg.get_action(), ArgAction::Set);
+            let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
             let samples: &[&str] = if takes_value { &samples } else { &[""] };
             let said = samples.iter().find_map(|sample| {
                 let selection = select(&[&format!("{flag}{sample}")]).ok()?;
