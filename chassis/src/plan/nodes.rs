@@ -262,6 +262,10 @@ impl Plan {
             let address = IpNet::new_assert(address, self.underlay.prefix_len());
             self.add_host(zone, 1, &inside, demo::inside(zone), vec![address], vec![]);
         }
+        let hosts = self.nodes.iter_mut();
+        for host in hosts.filter(|node| node.role == Role::Host) {
+            host.env.clone_from(&spec.env);
+        }
     }
 
     fn add_host(

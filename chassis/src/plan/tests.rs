@@ -116,6 +116,21 @@ fn netdev_puts_the_address_on_a_tap() {
 }
 
 #[test]
+fn every_node_has_the_variables_that_are_asked_for() {
+    let spec = ClusterSpec {
+        env: [("A".to_owned(), "b=c".to_owned())].into(),
+        relays: 1,
+        ..ClusterSpec::default()
+    };
+    let plan = Plan::new(&spec, &facts()).unwrap();
+    let roles: BTreeSet<_> = plan.nodes.iter().map(|node| node.role).collect();
+    assert_eq!(roles.len(), 5);
+    for node in &plan.nodes {
+        assert_eq!(node.env["A"], "b=c", "{}", node.name);
+    }
+}
+
+#[test]
 fn plans_are_deterministic_and_survive_json() {
     for datapath in [DatapathChoice::Netdev, DatapathChoice::System] {
         let plan = Plan::new(&spec(datapath), &facts()).unwrap();
