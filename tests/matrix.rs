@@ -87,8 +87,11 @@ pub(crate) fn connected(place: &Place, combination: Combination) -> anyhow::Resu
             database: combination.database,
             relays: combination.relays,
             zones: combination.zones,
+            // Not what servers have by themselves.
+            election_timer: 2 * place.spec().election_timer,
             ..place.spec()
         };
+        let election = Duration::from_millis(spec.election_timer.into());
         let cluster = place.builder().spec(spec).start().await?;
         let status = cluster.status().await?;
         assert!(status.ready, "{status:#?}");
@@ -96,7 +99,7 @@ pub(crate) fn connected(place: &Place, combination: Combination) -> anyhow::Resu
             registered(&cluster, zone).await?;
             remotes(&cluster, zone, combination).await?;
             if combination.database == DatabaseMode::Raft {
-                led(&cluster, zone).await?;
+                led(&cluster, zone, election).await?;
             }
         }
         reach(&cluster).await?;
@@ -233,8 +236,8 @@ async fn remotes(cluster: &Cluster, zone: u32, of: Combination) -> anyhow::Resul
     Ok(())
 }
 
-/// Each database of a zone has three servers that agree on one leader.
-async fn led(cluster: &Cluster, zone: u32) -> anyhow::Result<()> {
+/// Each database of a zone has three servers that agree on one leader, and would on another one after that time.
+async fn led(cluster: &Cluster, zone: u32, election: Duration) -> anyhow::Result<()> {
     for (name, stem) in DATABASES {
         let mut leaders = 0;
         for central in cluster.plan().centrals(zone) {
@@ -243,6 +246,7 @@ async fn led(cluster: &Cluster, zone: u32) -> anyhow::Result<()> {
             let status = unixctl.cluster_status(name).await?;
             assert_eq!(status.status, MemberStatus::Member, "{status:?}");
             assert_eq!(status.servers.len(), 3, "{status:?}");
+            assert_eq!(status.election_timer, Some(election), "{status:?}");
             leaders += u32::from(status.role == RaftRole::Leader);
         }
         assert_eq!(leaders, 1, "{name} of zone {zone}");

@@ -217,6 +217,8 @@ impl Place {
         };
         let ready = Duration::from_secs(spec.ready_timeout.into());
         spec.ready_timeout = patience(ready).as_secs() as u32;
+        let election = Duration::from_millis(spec.election_timer.into());
+        spec.election_timer = patience(election).as_millis() as u32;
         if on_kernel_datapath() {
             spec.datapath = DatapathChoice::System;
         }
@@ -251,8 +253,10 @@ impl Place {
         if let Some(engine) = &self.engine {
             environment(&mut command, engine);
         }
-        let ready = self.spec().ready_timeout;
-        command.env("OFM_READY_TIMEOUT", ready.to_string());
+        let spec = self.spec();
+        command
+            .env("OFM_READY_TIMEOUT", spec.ready_timeout.to_string())
+            .env("OFM_ELECTION_TIMER", spec.election_timer.to_string());
         if on_kernel_datapath() {
             command.env("OVN_DP_TYPE", "system");
         }

@@ -164,6 +164,14 @@ impl Builder {
         self
     }
 
+    /// After how many milliseconds without a sign of the leader a server of a RAFT cluster calls an election; 1000 unless told
+    /// otherwise, 100 to 600000.
+    #[must_use]
+    pub fn election_timer(mut self, milliseconds: u32) -> Self {
+        self.spec.election_timer = milliseconds;
+        self
+    }
+
     /// Sets an environment variable of all programs in nodes: daemons, and what is run beside them.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

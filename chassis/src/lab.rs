@@ -77,6 +77,9 @@ pub struct Lab {
     pub relays: Option<u32>,
     /// How each zone's databases are served. Default: `standalone`.
     pub db: Option<DatabaseMode>,
+    /// Milliseconds without a sign of the leader after which a server of `raft` calls an election. Default: 1000.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub election_timer: Option<u32>,
     /// Whether databases are reached by TLS instead of TCP. Default: true.
     pub tls: Option<bool>,
     /// Whether a chassis may change only what concerns itself in the southbound database. Default: false.
@@ -248,6 +251,7 @@ impl Lab {
             gateways: self.gateways.or(other.gateways),
             relays: self.relays.or(other.relays),
             db: self.db.or(other.db),
+            election_timer: self.election_timer.or(other.election_timer),
             tls: self.tls.or(other.tls),
             rbac: self.rbac.or(other.rbac),
             interconnection: self.interconnection.or(other.interconnection),

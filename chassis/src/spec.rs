@@ -38,6 +38,9 @@ pub struct ClusterSpec {
     pub names: NodeNames,
     /// How each zone's databases are served. Default: [`DatabaseMode::Standalone`].
     pub database: DatabaseMode,
+    /// After how many milliseconds without a sign of the leader a server of a RAFT cluster calls an election, 100 to 600000;
+    /// more on a machine where servers may stand still for as long. Default: 1000.
+    pub election_timer: u32,
     /// Whether databases are reached by TLS, with certificates of the cluster's own. Default: yes.
     pub tls: bool,
     /// Whether the southbound database lets a chassis change only what concerns itself (ovn-sb(5), `RBAC_Role`).
@@ -145,6 +148,7 @@ impl Default for ClusterSpec {
             relays: 0,
             names: NodeNames::default(),
             database: DatabaseMode::default(),
+            election_timer: 1000,
             tls: true,
             rbac: false,
             interconnection: true,

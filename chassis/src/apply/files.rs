@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ovsdb_client::Schema;
 use ovsdb_client::file::{ClusteredFile, Contents, DatabaseFile, NewCluster};
@@ -272,6 +273,7 @@ fn begin(
 /// The file of the first server of a cluster, which leads as soon as it runs.
 fn founding(contents: Contents, raft: &RaftPlan) -> Result<Vec<u8>, Cause> {
     let mut cluster = NewCluster::new(contents);
+    cluster.election_timer(Duration::from_millis(raft.election_timer.into()));
     cluster.server(raft.local.parse()?);
     let files = cluster.files()?;
     Ok(files[0].to_bytes().to_vec())

@@ -297,11 +297,12 @@ fn vm_changes(plan: &Plan, new: &[Topology]) -> (Vec<String>, Vec<VmSpec>) {
 
 /// Refuses what a running cluster cannot become.
 fn refuse_fixed(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), PlanErrors> {
-    let fixed: [(&str, bool); 24] = [
+    let fixed: [(&str, bool); 25] = [
         ("zones", old.zones == new.zones),
         ("relays", old.relays == new.relays),
         ("names of nodes", old.names == new.names),
         ("kind of databases", old.database == new.database),
+        ("election timer", old.election_timer == new.election_timer),
         ("TLS", old.tls == new.tls),
         ("RBAC", old.rbac == new.rbac),
         ("seed", old.seed == new.seed),

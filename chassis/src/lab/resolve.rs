@@ -108,6 +108,7 @@ impl Lab {
                 chassis_prefix: or(&self.names.chassis_prefix, &names.chassis_prefix),
             },
             database: self.db.unwrap_or(usual.database),
+            election_timer: self.election_timer.unwrap_or(usual.election_timer),
             tls: self.tls.unwrap_or(usual.tls),
             rbac: self.rbac.unwrap_or(usual.rbac),
             interconnection: self.interconnection.unwrap_or(usual.interconnection),

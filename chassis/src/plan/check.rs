@@ -24,6 +24,9 @@ const LONGEST_SOCKET_PATH: usize = 107;
 /// The least that IPv6 takes (RFC 8200 section 5), and the most that a veth does (`ETH_MAX_MTU` without the header).
 const MTU: std::ops::RangeInclusive<u32> = 1280..=65521;
 
+/// What servers of a RAFT cluster take, in milliseconds (`raft_validate_election_timer` of `ovsdb/raft.c`).
+const ELECTION_TIMER: std::ops::RangeInclusive<u32> = 100..=600_000;
+
 /// What Geneve over IPv6 adds to a packet with OVN's option (ovn-architecture(7)): 40 + 8 + 8 + 8, and an Ethernet header.
 const ENCAPSULATION_OVERHEAD: u32 = 78;
 
@@ -43,6 +46,7 @@ pub(super) fn check(
     check.addresses(spec);
     check.mtu(spec, topologies);
     check.security(spec);
+    check.election_timer(spec);
     check.uplink(spec, facts);
     check.datapath(spec, facts);
     check.environment(spec);
@@ -296,6 +300,16 @@ impl Check {
                     [] => "make one; this machine has none but lo".to_owned(),
                     usable => format!("choose one of {}", usable.join(", ")),
                 },
+            );
+        }
+    }
+
+    fn election_timer(&mut self, spec: &ClusterSpec) {
+        if !ELECTION_TIMER.contains(&spec.election_timer) {
+            self.problem(
+                format!("election timer of {} ms", spec.election_timer),
+                "ovsdb-server takes 100 to 600000 ms".to_owned(),
+                "choose one in between",
             );
         }
     }

@@ -39,6 +39,8 @@ pub struct RaftPlan {
     pub local: String,
     /// The server that lets this one into the cluster; none of the first, which begins the cluster.
     pub join: Option<String>,
+    /// After how many milliseconds without a sign of the leader it calls an election.
+    pub election_timer: u32,
 }
 
 /// The databases of a node, in the places where ovn-ctl(8) and ovs-ctl(8) keep them.
@@ -67,6 +69,7 @@ pub(super) fn databases(
                 (plan.database == DatabaseMode::Raft).then(|| RaftPlan {
                     local: at(node.address),
                     join: first.map(|n| at(n.address)),
+                    election_timer: spec.election_timer,
                 })
             };
             let mut databases = vec![

@@ -337,6 +337,13 @@ fn what_contradicts_itself_is_refused() {
         ),
         (
             ClusterSpec {
+                election_timer: 99,
+                ..sound.clone()
+            },
+            "99 ms",
+        ),
+        (
+            ClusterSpec {
                 env: [("A=B".to_owned(), String::new())].into(),
                 ..sound.clone()
             },

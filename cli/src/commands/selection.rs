@@ -110,6 +110,9 @@ struct DatabaseArgs {
         value_parser = yes_or_no
     )]
     db_cluster: bool,
+    /// Milliseconds without a sign of the leader after which a server of --db raft calls an election
+    #[arg(long, value_name = "MS", env = "OFM_ELECTION_TIMER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=600_000))]
+    election_timer: u32,
     /// A file with the northbound database that each zone begins with, of a standalone or clustered server
     #[arg(long, value_name = "FILE", env = "OVN_NBDB_SRC")]
     nb_db: Option<PathBuf>,
@@ -384,6 +387,7 @@ impl DatabaseArgs {
             false => DatabaseMode::Standalone,
             true => DatabaseMode::Raft,
         }));
+        lab.election_timer = layer.value("election_timer", &self.election_timer);
         lab.nb_db = given(layer.option("nb_db", &self.nb_db))?;
         lab.sb_db = given(layer.option("sb_db", &self.sb_db))?;
         lab.tls = layer.no("no_tls").or(layer.value("tls", &self.tls));

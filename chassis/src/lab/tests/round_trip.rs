@@ -222,7 +222,7 @@ prop_compose! {
     fn databases()(
         name in "[a-z0-9]{1,32}",
         relays in any::<u32>(),
-        database in choice(&[DatabaseMode::Standalone, DatabaseMode::Raft]),
+        (database, election_timer) in (choice(&[DatabaseMode::Standalone, DatabaseMode::Raft]), any::<u32>()),
         [tls, rbac, interconnection] in any::<[bool; 3]>(),
         nb_db in path(),
         sb_db in path(),
@@ -232,7 +232,7 @@ prop_compose! {
     ) -> ClusterSpec {
         let name = name.parse().unwrap();
         ClusterSpec {
-            name, relays, database, tls, rbac, interconnection, nb_db, sb_db, data, names, others, absent, workload,
+            name, relays, database, election_timer, tls, rbac, interconnection, nb_db, sb_db, data, names, others, absent, workload,
             zones: ZONES, chassis: Some(2 * ZONES), ..ClusterSpec::default()
         }
     }

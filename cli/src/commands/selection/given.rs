@@ -138,6 +138,7 @@ mod tests {
                 "=10.0.0.0/8",
                 "=10.0.0.0",
                 "=A=b",
+                "=777",
             ];
             let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
             let samples: &[&str] = if takes_value { &samples } else { &[""] };
