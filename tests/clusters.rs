@@ -271,6 +271,12 @@ fn main() {
             crash::add_chassis,
         ),
         (
+            "a_killed_apply_goes_on_where_it_stopped",
+            &[Runtime::Native],
+            &[],
+            crash::apply,
+        ),
+        (
             "a_killed_harness_leaves_nothing",
             &Runtime::ALL,
             &[],

@@ -12,6 +12,7 @@ use serde_json::json;
 const KILLS: u32 = 40;
 const KILLS_AT_ENGINE: u32 = 20;
 const KILLS_OF_A_CHANGE: u32 = 8;
+const KILLS_OF_AN_APPLY: u32 = 4;
 const GRACE: Duration = Duration::from_secs(2);
 /// An engine removes what has ended one after the other, and has other tests' containers to make meanwhile.
 pub(crate) const GRACE_AT_ENGINE: Duration = Duration::from_secs(20);
@@ -124,6 +125,35 @@ pub(crate) fn add_chassis(place: &Place) -> anyhow::Result<()> {
     }
     place.run(&["add-chassis", "late"])?;
     assert_eq!(self::nodes(place)?.len(), nodes.len() + 1);
+    place.run(&["stop"])?;
+    wait_until_gone(place, GRACE)?;
+    Ok(())
+}
+
+/// Kills `ofm apply` at 4 instants, while it adds chassis. Doing it again goes on where it stopped.
+pub(crate) fn apply(place: &Place) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = |chassis: u32| -> anyhow::Result<String> {
+        let path = folder.path().join(format!("{chassis}.toml"));
+        let text = format!("chassis = {chassis}\ngateways = 0\ndemo = false\n");
+        std::fs::write(&path, text)?;
+        Ok(path.to_str().context("a path of letters")?.to_owned())
+    };
+    let (few, more) = (file(1)?, file(3)?);
+    place.run(&["start", "-f", &few])?;
+    let began = Instant::now();
+    place.run(&["apply", "-f", &more])?;
+    let whole = began.elapsed();
+    let there = nodes(place)?.len();
+    for k in 0..KILLS_OF_AN_APPLY {
+        place.run(&["apply", "-f", &few])?;
+        let after = whole * k / KILLS_OF_AN_APPLY;
+        kill_after(place, &["apply", "-f", &more], after)?;
+        place.run(&["apply", "-f", &more])?;
+        let status: serde_json::Value = serde_json::from_str(&place.run(&["status", "--json"])?)?;
+        assert_eq!(status["ready"], true, "killed after {after:?}: {status:#}");
+        assert_eq!(nodes(place)?.len(), there, "killed after {after:?}");
+    }
     place.run(&["stop"])?;
     wait_until_gone(place, GRACE)?;
     Ok(())

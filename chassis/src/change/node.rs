@@ -78,7 +78,7 @@ impl Cluster {
     }
 
     /// Ends a node, if it runs, and removes all of it but its logs.
-    async fn switch_off(&mut self, plan: &NodePlan) -> Result<(), Error> {
+    pub(super) async fn switch_off(&mut self, plan: &NodePlan) -> Result<(), Error> {
         if self.plan.is_own_chassis(plan) {
             // One that was killed has not left.
             self.forget(plan).await?;

@@ -24,7 +24,7 @@ use crate::topology::{Topology, VmSpec};
 /// What was done to a cluster to make it what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Applied {
-    /// Nodes that came.
+    /// Nodes that came, or had ended and were made anew.
     pub added: Vec<String>,
     /// Nodes that went.
     pub stopped: Vec<String>,
@@ -40,7 +40,8 @@ pub struct Applied {
 
 impl Cluster {
     /// Makes the cluster what a spec asks for, with the least change: gateways, chassis and VMs come and go, rows of the
-    /// northbound databases change, and chassis are configured anew. What is as it should be is not touched.
+    /// northbound databases change, and chassis are configured anew. What is as it should be is not touched; gateways, chassis
+    /// and relays that have ended are made anew.
     ///
     /// If it is interrupted, doing it again goes on where it stopped.
     ///
@@ -151,7 +152,14 @@ impl Cluster {
         facts: &HostFacts,
         applied: &mut Applied,
     ) -> Result<(), Error> {
-        let mut added = Vec::new();
+        // What is in the plan and does not run is made anew: an apply that was interrupted had got no further.
+        let ended = self.plan.nodes.iter();
+        let ended = ended.filter(|node| node.role != Role::Central);
+        let ended = ended.filter(|node| !self.nodes.contains_key(node.name.as_str()));
+        let mut added: Vec<NodePlan> = ended.cloned().collect();
+        for node in &added {
+            self.switch_off(node).await?;
+        }
         for (role, zone, _, name) in raw_names(spec).filter(|(role, ..)| role.is_chassis()) {
             if self.plan.node_named(&name).is_some() {
                 continue;

@@ -12,9 +12,9 @@ use crate::output;
 
 /// Make a running cluster what a topology file asks for, with the least change
 ///
-/// Gateways, chassis and VMs come and go, logical switches and routers change, chassis are configured anew. What is as it
-/// should be is not touched. What only a new cluster can have is refused before anything is changed. Doing it again goes on where
-/// an interruption has stopped it.
+/// Gateways, chassis and VMs come and go, logical switches and routers change, chassis are configured anew. Nodes that
+/// have ended are made anew. What is as it should be is not touched. What only a new cluster can have is refused before
+/// anything is changed. Doing it again goes on where an interruption has stopped it.
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
     #[command(flatten)]
