@@ -37,6 +37,7 @@ impl Lab {
     }
 }
 
+/// Writes the pairs of a table, each on a line.
 fn add_pairs(text: &mut String, table: &Table) {
     for (key, value) in table {
         // Names of variables may need quotes.
