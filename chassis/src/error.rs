@@ -12,6 +12,9 @@ use crate::image::BuildError;
 use crate::plan::{PlanErrors, PlanProblem};
 use crate::runtime::EngineError;
 
+/// What went wrong below.
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// An error of a cluster. [`Error::hint`] says what to do about it, where that is known.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -124,7 +127,7 @@ pub enum Error {
         /// What.
         action: String,
         /// Why.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Cause,
     },
     /// A daemon did not come up.
     #[error("node {node}: {daemon} ended with {status} instead of starting{output}")]
@@ -214,7 +217,7 @@ impl Error {
     pub(crate) fn in_node(
         node: impl AsRef<str>,
         action: impl Into<String>,
-        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+        source: impl Into<Cause>,
     ) -> Self {
         Error::InNode {
             node: node.as_ref().to_owned(),

@@ -13,7 +13,7 @@ use ofm_netns::{Command, Node, Output};
 use ovsdb_client::unixctl::{Unixctl, find_socket};
 use ovsdb_client::{Client, ConnectError};
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::ping;
 use crate::plan::NodePlan;
 use crate::trace::{self, SpanKind, Trace};
@@ -124,9 +124,7 @@ impl NodeHandle {
     /// As [`NodeHandle::unixctl`], but several connections.
     pub(crate) async fn unixctls(&self, daemon: &str, count: usize) -> Result<Vec<Unixctl>, Error> {
         let action = || format!("connecting to the control socket of {daemon}");
-        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-            Error::in_node(&self.plan.name, action(), e)
-        };
+        let failed = |e: Cause| Error::in_node(&self.plan.name, action(), e);
         let plan = self.plan.daemons.iter().find(|plan| plan.name == daemon);
         let plan = plan.ok_or_else(|| failed("it has none of that name".into()))?;
         let below_run = plan

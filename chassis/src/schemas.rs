@@ -8,11 +8,9 @@ use ovsdb_client::{Client, Monitor, MonitorTable, Schema};
 use tokio::sync::OnceCell;
 
 use crate::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{DatabasePlan, NodePlan, SchemaPlace};
-
-type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Schemas that are known, by where nodes have them.
 #[derive(Debug, Default)]

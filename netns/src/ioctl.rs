@@ -1,7 +1,7 @@
 //! The two things about links that netlink cannot do.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::ioctl::{Opcode, Setter, Updater};
 
@@ -48,11 +48,12 @@ pub fn set_tx_checksum(link: &str, on: bool) -> io::Result<()> {
 /// Creates a TAP device with a planned interface index that stays when nobody has it open.
 ///
 /// ovs-vswitchd opens it like one of its own, with the addresses it already has; and when ovs-vswitchd is killed the device
-/// and its addresses stay. It lives in the calling thread's network namespace.
+/// and its addresses stay. It lives in the calling thread's network namespace, and is open until what is returned is closed;
+/// only so long does it have a carrier.
 ///
 /// # Errors
 /// `NotFound` or `EPERM` without a usable /dev/net/tun, `EBUSY` when the index or the name is taken.
-pub fn create_tap(name: &str, index: u32) -> io::Result<()> {
+pub fn create_tap(name: &str, index: u32) -> io::Result<OwnedFd> {
     let tun = std::fs::File::options()
         .read(true)
         .write(true)
@@ -70,7 +71,8 @@ pub fn create_tap(name: &str, index: u32) -> io::Result<()> {
     // SAFETY: TUNSETPERSIST takes its flag as the argument itself.
     let ioctl = unsafe { rustix::ioctl::IntegerSetter::<TUNSETPERSIST>::new_usize(1) };
     // SAFETY: the opcode takes an integer.
-    Ok(unsafe { rustix::ioctl::ioctl(&tun, ioctl) }?)
+    unsafe { rustix::ioctl::ioctl(&tun, ioctl) }?;
+    Ok(tun.into())
 }
 
 fn request(link: &str) -> io::Result<libc::ifreq> {

@@ -71,16 +71,19 @@ impl Namespaces {
     /// A descriptor of the network namespace, for links that are to be created into it.
     ///
     /// # Errors
-    /// When it cannot be entered.
+    /// When its process is gone, or the caller may not look at that.
     pub fn network_fd(&self) -> Result<OwnedFd, EnterError> {
-        // Without the mount namespace: a thread finds itself only in the /proc of its own pid namespace.
-        let network_only = Self {
-            types: ThreadNameSpaceType::NETWORK,
-            ..self.clone()
+        let open = || match &self.inner_net {
+            Some(net) => net.try_clone(),
+            None => File::open(format!("/proc/{}/ns/net", self.process.pid())).map(OwnedFd::from),
         };
-        network_only
-            .run(|| File::open("/proc/thread-self/ns/net").map(OwnedFd::from))?
-            .map_err(|source| self.refused("network", source))
+        let netns = open().map_err(|source| self.refused("network", source))?;
+        // Only as long as the process lives is its number no other's.
+        if !self.process.is_alive() {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "the process is gone");
+            return Err(self.refused("network", gone));
+        }
+        Ok(netns)
     }
 
     /// Moves the calling thread, which must be a fresh one that ends afterwards.

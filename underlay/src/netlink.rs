@@ -40,12 +40,20 @@ impl Netlink {
     /// Without a runtime, or when the namespaces cannot be entered or the socket not be made.
     pub fn open(namespaces: &Namespaces) -> Result<Self, OpenError> {
         let runtime = Handle::try_current().map_err(OpenError::Runtime)?;
-        let (connection, handle) = namespaces
-            .run(|| {
-                let _inside = runtime.enter();
-                connect()
-            })?
-            .map_err(OpenError::Socket)?;
+        namespaces.run(|| {
+            let _inside = runtime.enter();
+            Self::open_here()
+        })?
+    }
+
+    /// Opens a socket in the network namespace of the calling thread, which has to be in a runtime ([`Handle::enter`]) and may
+    /// end afterwards.
+    ///
+    /// # Errors
+    /// Without a runtime, or when the socket cannot be made.
+    pub fn open_here() -> Result<Self, OpenError> {
+        let runtime = Handle::try_current().map_err(OpenError::Runtime)?;
+        let (connection, handle) = connect().map_err(OpenError::Socket)?;
         let connection = runtime.spawn(connection);
         Ok(Self { handle, connection })
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use ofm_netns::{Keeper, Namespaces};
+use ofm_netns::{Keeper, Namespaces, create_tap};
 use ofm_underlay::{
     Batch, BatchError, LOOPBACK, Netlink, OpenError, VethEnd, has_openvswitch_datapath,
 };
@@ -179,4 +179,44 @@ fn a_socket_needs_a_runtime() {
 fn the_datapath_can_be_asked_for() {
     let families = has_openvswitch_datapath();
     assert_eq!(families, has_openvswitch_datapath());
+}
+
+/// A switch that opens a TAP device looks at the routes of all its tunnels anew with each change of the kernel's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tap_has_all_its_routes_from_when_it_was_open_and_up() {
+    let keeper = Keeper::create(&[]).unwrap();
+    let namespaces = keeper.underlay();
+    let create = || create_tap("tap0", 10);
+    let open = namespaces.run(create).unwrap().unwrap();
+    let mut batch = Batch::new();
+    batch.quiet(10, "tap0").up(10, "tap0");
+    batch.address(10, "tap0", "192.0.2.1/24".parse().unwrap());
+    let netlink = Netlink::open(&namespaces).unwrap();
+    netlink.apply(batch, DEADLINE).await.unwrap();
+    let routes = || {
+        let mut routes: Vec<_> = ["route", "ipv6_route"]
+            .into_iter()
+            .flat_map(|file| {
+                let text = read(&namespaces, &format!("/proc/thread-self/net/{file}"));
+                let routes = text.lines().filter(|line| line.contains("tap0"));
+                routes.map(destination).collect::<Vec<_>>()
+            })
+            .collect();
+        routes.sort();
+        routes
+    };
+    let with_carrier = routes();
+    // 192.0.2.0, and ff00::/8.
+    assert_eq!(with_carrier.len(), 2, "{with_carrier:?}");
+    drop(open);
+    assert_eq!(routes(), with_carrier);
+    let again = namespaces.run(|| create_tap("tap0", 10)).unwrap().unwrap();
+    assert_eq!(routes(), with_carrier);
+    drop(again);
+}
+
+/// The words of a route that tell it from others: of IPv4 the interface is the first, of IPv6 the last.
+fn destination(route: &str) -> String {
+    let words: Vec<_> = route.split_whitespace().collect();
+    words.iter().take(2).copied().collect::<Vec<_>>().join(" ")
 }

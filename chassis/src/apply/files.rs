@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ovsdb_client::Schema;
-use ovsdb_client::file::{ClusteredFile, Contents, DatabaseFile, NewCluster};
+use ovsdb_client::file::{ClusteredFile, Contents, NewCluster};
 
 use super::for_each;
 use super::model::Model;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::pki;
@@ -31,8 +31,6 @@ use crate::trace::SpanKind;
 const FRR_SERVICE: &str = "/usr/lib/systemd/system/frr.service";
 /// Where a stand-in for systemctl(1) is found before the one that needs systemd.
 const SYSTEMCTL: &str = "/usr/local/sbin/systemctl";
-
-type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A file to be written in a node.
 struct NewFile {
@@ -226,7 +224,7 @@ fn create(
     node: &NodePlan,
     database: &DatabasePlan,
     written: &Written,
-    schema: &Schema,
+    schema: &Arc<Schema>,
     source: Option<&Contents>,
 ) -> Result<Vec<u8>, Cause> {
     let raft = database.raft.as_ref();
@@ -247,15 +245,16 @@ fn begin(
     zone: u32,
     database: &DatabasePlan,
     rows: Vec<TableRow>,
-    schema: &Schema,
+    schema: &Arc<Schema>,
     source: Option<&Contents>,
 ) -> Result<Contents, Cause> {
     let Some(source) = source else {
-        let mut file = DatabaseFile::new(schema);
+        let mut contents = Contents::new(Arc::clone(schema));
         for (table, uuid, row) in rows {
-            file.insert_as(table, uuid, row);
+            contents.insert_as(table, uuid, row)?;
         }
-        return Ok(file.contents()?);
+        contents.check()?;
+        return Ok(contents);
     };
     let mut contents = seed::convert(source.clone(), schema)?;
     if database.name == "OVN_Southbound" {

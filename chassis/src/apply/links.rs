@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use ofm_netns::{Namespaces, Process, create_tap, set_tx_checksum};
 use ofm_underlay::{Batch, LOOPBACK, Netlink, VethEnd};
+use tokio::runtime::Handle;
 
 use super::{for_all, for_each};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::event::Phase;
 use crate::node::{NodeHandle, blocking};
 use crate::plan::{LinkPlan, NodePlan, Plan, Role, UNDERLAY_BRIDGE, UPLINK, VmPlan};
@@ -39,9 +41,7 @@ pub(crate) async fn bridges(cluster: &Cluster) -> Result<(), Error> {
 
 /// Moves an interface of the host to the underlay. At the cluster's end the kernel gives a physical one back.
 async fn move_in(cluster: &Cluster, uplink: &str) -> Result<(), Error> {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(cluster.name(), format!("taking in {uplink}"), e)
-    };
+    let failed = |e: Cause| Error::in_node(cluster.name(), format!("taking in {uplink}"), e);
     let here = Process::current().map_err(|e| failed(e.into()))?;
     let here = Namespaces::network_of(&here);
     let underlay = cluster.keeper().underlay().network_fd()?;
@@ -84,9 +84,7 @@ pub(crate) async fn create(
 
 /// Removes the links of a node that has ended. The kernel would do so by itself, but when it gets round to it.
 pub(crate) async fn cut(cluster: &Cluster, node: &NodePlan) -> Result<(), Error> {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(&node.name, "removing its links", e)
-    };
+    let failed = |e: Cause| Error::in_node(&node.name, "removing its links", e);
     let netlink = Netlink::open(&cluster.keeper().underlay()).map_err(|e| failed(e.into()))?;
     for link in &node.links {
         let mut batch = Batch::new();
@@ -109,7 +107,7 @@ pub(crate) async fn settle(plan: &Plan, handle: &NodeHandle) -> Result<(), Error
     if batch.is_empty() {
         return Ok(());
     }
-    apply_in_node(handle, batch).await.map(drop)
+    apply_in_node(handle, batch).await
 }
 
 /// Tells a server the hardware addresses of nodes that are about to connect.
@@ -122,7 +120,7 @@ async fn introduce(server: &NodeHandle, clients: &[&NodeHandle]) -> Result<(), E
     if batch.is_empty() {
         return Ok(());
     }
-    apply_in_node(server, batch).await.map(drop)
+    apply_in_node(server, batch).await
 }
 
 /// Tells a node the hardware address of another one, so that it need not ask all. A question would be a new flow of each
@@ -137,9 +135,7 @@ fn acquaint(batch: &mut Batch, node: &NodePlan, other: &NodePlan) {
 }
 
 async fn apply_in_underlay(cluster: &Cluster, batch: Batch) -> Result<(), Error> {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(cluster.name(), "building the underlay", e)
-    };
+    let failed = |e: Cause| Error::in_node(cluster.name(), "building the underlay", e);
     let netlink = Netlink::open(&cluster.keeper().underlay()).map_err(|e| failed(e.into()))?;
     netlink
         .apply(batch, DEADLINE)
@@ -165,44 +161,56 @@ fn ends(link: &LinkPlan, mtu: u32) -> (VethEnd, VethEnd) {
     (here, peer)
 }
 
+/// Sets up a node's ends of its links, and makes its VMs.
 async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
-    let (name, mtu) = (&handle.plan.name, plan.mtu);
+    let (open_tap, netlink) = prepare(handle).await?;
+    apply(handle, &netlink, of_node(&handle.plan, plan.mtu)).await?;
+    // Until here it has a carrier, so that the kernel makes all its routes before there is a switch to look at them.
+    drop(open_tap);
+    for plan in &handle.plan.vms {
+        let what = format!("VM {}", plan.name);
+        let made = vm(handle, plan, &netlink);
+        handle.span(SpanKind::Step, what, made).await?;
+    }
+    Ok(())
+}
+
+/// Does what netlink cannot do in a node, and opens a socket for the rest. Its TAP device, if it gets one, is open still.
+async fn prepare(handle: &NodeHandle) -> Result<(Option<OwnedFd>, Netlink), Error> {
+    let failed = |e: Cause| Error::in_node(&handle.plan.name, "preparing its links", e);
+    let (links, tap) = (handle.plan.links.clone(), handle.plan.tap.clone());
+    let (namespaces, runtime) = (handle.node.namespaces(), Handle::current());
+    let prepare = move || {
+        let _inside = runtime.enter();
+        let of_links = links.iter().flat_map(|link| {
+            let addresses = link.addresses.iter();
+            addresses.map(|address| (&link.node_name, address))
+        });
+        let addresses = of_links.chain(tap.as_ref().map(|tap| (&tap.name, &tap.address)));
+        let with_ipv6 = addresses.filter(|(_, address)| address.addr().is_ipv6());
+        let with_ipv6: BTreeSet<_> = with_ipv6.map(|(link, _)| link).collect();
+        if !with_ipv6.is_empty() {
+            enable_ipv6()?;
+        }
+        for link in links.iter().filter(|link| !link.checksum_offload) {
+            set_tx_checksum(&link.node_name, false)?;
+        }
+        let open_tap = tap.as_ref().map(|tap| create_tap(&tap.name, tap.index));
+        let open_tap = open_tap.transpose()?;
+        for link in with_ipv6 {
+            keep_ipv6(link)?;
+        }
+        Ok::<_, Cause>((open_tap, Netlink::open_here()?))
+    };
+    let prepared = blocking(move || namespaces.run(prepare)).await?;
+    prepared.map_err(failed)
+}
+
+/// Requests for a node's ends of its links.
+fn of_node(node: &NodePlan, mtu: u32) -> Batch {
     let mut batch = Batch::new();
     batch.up(LOOPBACK, "lo");
-    let tap = handle.plan.tap.clone();
-    let unloaded: Vec<String> = handle
-        .plan
-        .links
-        .iter()
-        .filter(|link| !link.checksum_offload)
-        .map(|link| link.node_name.clone())
-        .collect();
-    let of_links = handle.plan.links.iter().flat_map(|link| {
-        let addresses = link.addresses.iter();
-        addresses.map(|address| (&link.node_name, address))
-    });
-    let addresses = of_links.chain(tap.as_ref().map(|tap| (&tap.name, &tap.address)));
-    let with_ipv6 = addresses.filter(|(_, address)| address.addr().is_ipv6());
-    let with_ipv6: BTreeSet<String> = with_ipv6.map(|(link, _)| link.clone()).collect();
-    let namespaces = handle.node.namespaces();
-    blocking(move || {
-        namespaces.run(|| {
-            if !with_ipv6.is_empty() {
-                enable_ipv6()?;
-            }
-            for link in &unloaded {
-                set_tx_checksum(link, false)?;
-            }
-            if let Some(tap) = tap {
-                create_tap(&tap.name, tap.index)?;
-            }
-            with_ipv6.iter().try_for_each(|link| keep_ipv6(link))
-        })
-    })
-    .await?
-    .map_err(|e| Error::in_node(name, "preparing its links", e))?;
-
-    for link in &handle.plan.links {
+    for link in &node.links {
         batch.quiet(link.node_index, &link.node_name);
         batch.up(link.node_index, &link.node_name);
         for address in &link.addresses {
@@ -212,31 +220,29 @@ async fn node(plan: &Plan, handle: &NodeHandle) -> Result<(), Error> {
             batch.default_route(*gateway, link.node_index);
         }
     }
-    if let Some(tap) = &handle.plan.tap {
+    if let Some(tap) = &node.tap {
         batch.mac(tap.index, &tap.name, tap.mac.0);
         batch.mtu(tap.index, &tap.name, mtu);
         batch.quiet(tap.index, &tap.name);
         batch.up(tap.index, &tap.name);
         batch.address(tap.index, &tap.name, tap.address);
     }
-    let netlink = apply_in_node(handle, batch).await?;
-    for plan in &handle.plan.vms {
-        let what = format!("VM {}", plan.name);
-        let made = vm(handle, plan, &netlink);
-        handle.span(SpanKind::Step, what, made).await?;
-    }
-    Ok(())
+    batch
 }
 
-/// Applies requests in a node, and returns the socket there.
-async fn apply_in_node(handle: &NodeHandle, batch: Batch) -> Result<Netlink, Error> {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(&handle.plan.name, "configuring its links", e)
-    };
-    let netlink = Netlink::open(&handle.node.namespaces()).map_err(|e| failed(e.into()))?;
+async fn apply_in_node(handle: &NodeHandle, batch: Batch) -> Result<(), Error> {
+    let netlink = Netlink::open(&handle.node.namespaces());
+    let netlink = netlink.map_err(|e| configuring(handle, e.into()))?;
+    apply(handle, &netlink, batch).await
+}
+
+async fn apply(handle: &NodeHandle, netlink: &Netlink, batch: Batch) -> Result<(), Error> {
     let applied = netlink.apply(batch, DEADLINE).await;
-    applied.map_err(|e| failed(e.into()))?;
-    Ok(netlink)
+    applied.map_err(|e| configuring(handle, e.into()))
+}
+
+fn configuring(handle: &NodeHandle, cause: Cause) -> Error {
+    Error::in_node(&handle.plan.name, "configuring its links", cause)
 }
 
 /// Lets all links of the calling thread's network namespace have IPv6 addresses. Docker forbids it in containers that it
@@ -260,9 +266,7 @@ fn keep_ipv6(link: &str) -> io::Result<()> {
 
 /// Takes away what there is of a VM on a node that runs: its link, at once, and its namespace.
 pub(crate) async fn remove_vm(handle: &NodeHandle, plan: &VmPlan) -> Result<(), Error> {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(&plan.name, "removing the VM", e)
-    };
+    let failed = |e: Cause| Error::in_node(&plan.name, "removing the VM", e);
     let namespaces = handle.node.namespaces();
     let links = namespaces.run(|| std::fs::read_to_string("/proc/1/net/dev"))?;
     let links = links.map_err(|e| failed(e.into()))?;
@@ -286,9 +290,7 @@ pub(crate) async fn add_vm(handle: &NodeHandle, plan: &VmPlan) -> Result<(), Err
 
 /// A VM: a network namespace inside the node, with one end of a veth pair; the other end becomes a port of br-int.
 async fn vm(handle: &NodeHandle, plan: &VmPlan, outside: &Netlink) -> Result<(), Error> {
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(&plan.name, "making the VM", e)
-    };
+    let failed = |e: Cause| Error::in_node(&plan.name, "making the VM", e);
     let netns = handle.node.create_netns(&plan.name)?;
     let inside = handle
         .node

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::event::Phase;
 use crate::node::NodeHandle;
 use crate::plan::{DaemonPlan, DatabasePlan, NodePlan, Role, ZonePlan};
@@ -264,9 +264,7 @@ async fn member(
     deadline: Instant,
 ) -> Result<(), Error> {
     let name = &handle.plan.name;
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(name, "watching its database server", e)
-    };
+    let failed = |e: Cause| Error::in_node(name, "watching its database server", e);
     let file = database
         .file
         .file_stem()

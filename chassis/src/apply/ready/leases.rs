@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::apply::links;
 use crate::cluster::Cluster;
 use crate::dhcp;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::node::NodeHandle;
 use crate::plan::VmPlan;
 use crate::trace::SpanKind;
@@ -37,9 +37,7 @@ async fn one(
     plan: &VmPlan,
     deadline: Instant,
 ) -> Result<(String, IpNet), Error> {
-    let failed = |action: &str, e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(&plan.name, action, e)
-    };
+    let failed = |action: &str, e: Cause| Error::in_node(&plan.name, action, e);
     let vm = cluster.vm(&plan.name)?;
     let lease = dhcp::lease(
         vm.namespaces.clone(),
@@ -51,8 +49,7 @@ async fn one(
     .map_err(|e| failed("asking for an address by DHCP", e.into()))?;
     let mut batch = Batch::new();
     lease.configure(&mut batch, plan.inner_index, &plan.name);
-    let configure =
-        |e: Box<dyn std::error::Error + Send + Sync>| failed("configuring its lease", e);
+    let configure = |e: Cause| failed("configuring its lease", e);
     let netlink = Netlink::open(&vm.namespaces).map_err(|e| configure(e.into()))?;
     let applied = netlink.apply(batch, links::DEADLINE).await;
     applied.map_err(|e| configure(e.into()))?;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{missing, of_zone};
 use crate::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::event::Phase;
 use crate::plan::ZonePlan;
 
@@ -38,9 +38,7 @@ async fn learned(cluster: &Cluster, zone: &ZonePlan, deadline: Instant) -> Resul
     if wanted.is_empty() {
         return Ok(());
     }
-    let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
-        Error::in_node(&zone.name, "watching the northbound database", e)
-    };
+    let failed = |e: Cause| Error::in_node(&zone.name, "watching the northbound database", e);
     let tables = [MonitorTable::new("Logical_Router_Static_Route").columns(["ip_prefix"])];
     let nb = cluster.nb_of(zone.number).await?;
     let monitor = nb
