@@ -257,6 +257,12 @@ fn main() {
             &[],
             underlays::monitor_all,
         ),
+        (
+            "the_physical_network_may_be_left_out",
+            MAIN,
+            &["ping"],
+            underlays::no_public,
+        ),
         ("nodes_may_have_other_names", MAIN, &[], underlays::names),
         (
             "a_killed_start_leaves_nothing",

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, bail};
-use ofm::plan::NodePlan;
-use ofm::spec::{Encapsulation, NodeNames};
+use ofm::plan::{Datapath, NodePlan};
+use ofm::spec::{ChassisSpec, Encapsulation, NodeNames};
 use ofm::{Cluster, ClusterSpec};
 use ofm_tests::Place;
 use ovsdb_client::value::Row;
 use ovsdb_client::{Client, MonitorTable};
 
 use crate::rows::external_ids;
+use crate::versions::topology;
 use crate::{block_on, matrix};
 
 /// Starts a cluster, pings all that the demo connects, and looks at the cluster.
@@ -195,6 +196,50 @@ pub(crate) fn monitor_all(place: &Place) -> anyhow::Result<()> {
         assert!(found.iter().eq(&[true]));
         Ok(())
     })
+}
+
+/// Without the physical network VMs are joined all the same, and a chassis that comes later has nothing of it either.
+pub(crate) fn no_public(place: &Place) -> anyhow::Result<()> {
+    block_on(async {
+        let builder = place.builder().public(false).gateways(0);
+        let mut cluster = builder.topology(topology()?).start().await?;
+        cluster
+            .add_chassis(ChassisSpec::new("ovn-late".parse()?))
+            .await?;
+        assert_eq!(chassis(&cluster).count(), 3);
+        for node in chassis(&cluster) {
+            let name = node.name.as_str();
+            let ids = external_ids(&cluster, name).await?;
+            assert!(!ids.contains_key("ovn-bridge-mappings"), "{name}: {ids:?}");
+            let client = cluster.node(name)?.ovs().await?;
+            let bridge = |row: &Row| row.str("name").map(str::to_owned);
+            let bridges = rows(client, "Open_vSwitch", "Bridge", bridge).await?;
+            let expected: &[&str] = match cluster.plan().datapath {
+                Datapath::Netdev => &["br-int", "eth1"],
+                Datapath::System => &["br-int"],
+            };
+            assert!(bridges.iter().eq(expected), "{name}: {bridges:?}");
+        }
+        for node in &cluster.plan().nodes {
+            let handle = cluster.node(node.name.as_str())?;
+            let links = handle.exec(["ls", "/sys/class/net"]).await?.text();
+            assert!(links.contains("eth1"), "{}: {links}", node.name);
+            assert!(!links.contains("eth2"), "{}: {links}", node.name);
+        }
+        for address in ["10.0.0.12", "10.0.0.1", "10.0.1.13"] {
+            cluster.vm("vm1")?.ping(address.parse()?).await?;
+        }
+        let mut outside = topology()?;
+        let switch = outside.switch("outside");
+        outside.localnet(switch, "ln-outside", "public");
+        let refused = place.builder().public(false).topology(outside).start();
+        match refused.await {
+            Ok(_) => bail!("a port leads to the network that is left out"),
+            Err(error) => assert!(error.to_string().contains("ln-outside"), "{error}"),
+        }
+        cluster.stop().await?;
+        anyhow::Ok(())
+    })?
 }
 
 pub(crate) fn names(place: &Place) -> anyhow::Result<()> {

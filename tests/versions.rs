@@ -237,7 +237,7 @@ fn mixed(place: &Place, others: fn(&mut Sources) -> Vec<&mut Source>) -> anyhow:
 }
 
 /// Two VMs on one switch and on two chassis, and one behind a router.
-fn topology() -> anyhow::Result<Topology> {
+pub(crate) fn topology() -> anyhow::Result<Topology> {
     let mut topology = Topology::new();
     let router = topology.router("lr0");
     for (number, vms) in [(0, &[(1, 1), (2, 2)][..]), (1, &[(3, 2)])] {

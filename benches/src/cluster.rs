@@ -10,7 +10,7 @@ use ofm::{Builder, Cluster, ClusterSpec};
 /// What is in a cluster besides a central and its chassis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing, not even TLS: as little as a script written by hand starts.
+    /// Nothing, not even TLS or the physical network: as little as a script written by hand starts.
     Plain,
     /// What `ofm start` makes: TLS, ovn-ic, a gateway, the demo with its VMs and their leases.
     Default,
@@ -23,7 +23,14 @@ impl Kind {
     /// The flags of `ofm start` that ask for it.
     pub const fn flags(self) -> &'static [&'static str] {
         match self {
-            Kind::Plain => &["--gateways", "0", "--no-fake-vms", "--no-tls", "--no-ic"],
+            Kind::Plain => &[
+                "--gateways",
+                "0",
+                "--no-fake-vms",
+                "--no-tls",
+                "--no-ic",
+                "--no-public",
+            ],
             Kind::Default => &[],
         }
     }
@@ -42,6 +49,7 @@ impl Kind {
                 workload: Workload::None,
                 tls: false,
                 interconnection: false,
+                public: false,
                 ..spec
             },
         }

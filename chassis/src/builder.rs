@@ -187,6 +187,14 @@ impl Builder {
         self
     }
 
+    /// Whether there is the physical network `public`, with `eth2` of each node and `br-ex` of gateways and chassis; yes unless
+    /// told otherwise. The demo needs it.
+    #[must_use]
+    pub fn public(mut self, public: bool) -> Self {
+        self.spec.public = public;
+        self
+    }
+
     /// Starts without fake VMs.
     #[must_use]
     pub fn no_fake_vms(mut self) -> Self {

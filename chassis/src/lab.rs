@@ -130,6 +130,9 @@ pub struct Lab {
     pub uplink: Option<String>,
     /// How packets between chassis are encapsulated. Default: `geneve`.
     pub encap: Option<Encapsulation>,
+    /// Whether there is the physical network `public`, with `eth2` of each node and `br-ex` of gateways and chassis.
+    /// Default: true.
+    pub public: Option<bool>,
     /// Whether databases begin with what the daemons would write at their start. Default: true.
     pub seed: Option<bool>,
     /// Whether each chassis keeps a copy of the whole southbound database. Default: false.
@@ -275,6 +278,7 @@ impl Lab {
             mtu: self.mtu.or(other.mtu),
             uplink: self.uplink.or(other.uplink),
             encap: self.encap.or(other.encap),
+            public: self.public.or(other.public),
             seed: self.seed.or(other.seed),
             monitor_all: self.monitor_all.or(other.monitor_all),
             remote_probe_interval: self.remote_probe_interval.or(other.remote_probe_interval),

@@ -369,12 +369,7 @@ impl Plan {
                 remote_probe_interval: spec.remote_probe_interval,
                 openflow_probe_interval: spec.openflow_probe_interval,
             },
-            bridges: [("br-ovn", UNDERLAY_BRIDGE), ("br-ovn-ext", PUBLIC_BRIDGE)]
-                .map(|(name, index)| BridgePlan {
-                    name: name.to_owned(),
-                    index,
-                })
-                .into(),
+            bridges: bridges(spec),
             zones: Vec::new(),
             nodes: Vec::new(),
             next_index: 0,
@@ -391,6 +386,12 @@ impl Plan {
         plan.add_hosts(spec);
         plan.place_vms(spec);
         Ok(plan)
+    }
+
+    /// Whether there is the physical network `public`.
+    pub(crate) fn has_public(&self) -> bool {
+        let mut bridges = self.bridges.iter();
+        bridges.any(|bridge| bridge.index == PUBLIC_BRIDGE)
     }
 
     /// The first central of the first zone.
@@ -482,6 +483,16 @@ impl Plan {
         });
         node.vms.last()
     }
+}
+
+fn bridges(spec: &ClusterSpec) -> Vec<BridgePlan> {
+    let public = spec.public.then_some(("br-ovn-ext", PUBLIC_BRIDGE));
+    let bridges = [("br-ovn", UNDERLAY_BRIDGE)].into_iter().chain(public);
+    let bridges = bridges.map(|(name, index)| BridgePlan {
+        name: name.to_owned(),
+        index,
+    });
+    bridges.collect()
 }
 
 /// The ifindex of the bridge on which the nodes have their addresses.

@@ -86,6 +86,9 @@ pub struct ClusterSpec {
     /// An interface of this machine that joins the underlay, so that nodes reach machines behind it and are reached. It is
     /// the cluster's as long as that runs; a virtual one goes with it. Default: none.
     pub uplink: Option<String>,
+    /// Whether there is the physical network `public`: a second bridge, `br-ovn-ext`, with `eth2` of each node, which
+    /// gateways and chassis have in `br-ex` (`ovn-bridge-mappings` of ovn-controller(8)). Default: yes.
+    pub public: bool,
     /// How packets between chassis are encapsulated. Default: [`Encapsulation::Geneve`].
     pub encapsulation: Encapsulation,
     /// Whether databases begin with what the daemons would write at their start, and nodes know each other's hardware
@@ -169,6 +172,7 @@ impl Default for ClusterSpec {
             first_address: None,
             mtu: 1500,
             uplink: None,
+            public: true,
             encapsulation: Encapsulation::default(),
             seed: true,
             monitor_all: false,

@@ -15,6 +15,9 @@ mod rows;
 pub use rows::TableRow;
 pub(crate) use rows::push;
 
+/// The physical network that each chassis reaches.
+pub(crate) const PUBLIC_NETWORK: &str = "public";
+
 /// Logical switches and routers, how they are connected, and the VMs.
 ///
 /// ```
@@ -361,6 +364,15 @@ impl Topology {
         let vms = self.vms.iter();
         vms.filter(move |(switch, vm)| vm.dhcp && !offers(switch))
             .map(|(_, vm)| vm)
+    }
+
+    /// The names of the ports that lead to a physical network.
+    pub(crate) fn localnets<'a>(&'a self, of: &'a str) -> impl Iterator<Item = &'a str> {
+        let ports = self.switches.iter().flat_map(|switch| &switch.ports);
+        ports.filter_map(move |port| match port {
+            Port::Localnet { name, network } if network == of => Some(name.as_str()),
+            _ => None,
+        })
     }
 
     /// The switches that join zones.

@@ -10,7 +10,7 @@ use super::Change;
 use crate::apply;
 use crate::apply::difference::{difference, transaction};
 use crate::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::host;
 use crate::node::NodeHandle;
 use crate::plan::nodes::{has_hosts, raw_names};
@@ -206,7 +206,7 @@ impl Cluster {
             if self.plan.zone(zone).topology == new {
                 continue;
             }
-            let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+            let failed = |e: Cause| {
                 Error::in_node(
                     "the cluster",
                     format!("changing the northbound database of zone {zone}"),
@@ -305,7 +305,7 @@ fn vm_changes(plan: &Plan, new: &[Topology]) -> (Vec<String>, Vec<VmSpec>) {
 
 /// Refuses what a running cluster cannot become.
 fn refuse_fixed(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), PlanErrors> {
-    let fixed: [(&str, bool); 25] = [
+    let fixed: [(&str, bool); 26] = [
         ("zones", old.zones == new.zones),
         ("relays", old.relays == new.relays),
         ("names of nodes", old.names == new.names),
@@ -332,6 +332,7 @@ fn refuse_fixed(old: &ClusterSpec, new: &ClusterSpec) -> Result<(), PlanErrors> 
         ("first address", old.first_address == new.first_address),
         ("MTU", old.mtu == new.mtu),
         ("uplink", old.uplink == new.uplink),
+        ("physical network", old.public == new.public),
         ("encapsulation", old.encapsulation == new.encapsulation),
         ("named chassis", same_kept(old, new)),
     ];

@@ -139,6 +139,7 @@ impl Lab {
             first_address: self.first_address,
             mtu: self.mtu.unwrap_or(usual.mtu),
             uplink: self.uplink.clone(),
+            public: self.public.unwrap_or(usual.public),
             encapsulation: self.encap.unwrap_or(usual.encapsulation),
             seed: self.seed.unwrap_or(usual.seed),
             monitor_all: self.monitor_all.unwrap_or(usual.monitor_all),

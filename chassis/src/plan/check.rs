@@ -56,6 +56,7 @@ pub(super) fn check(
     for (zone, topology) in (1..).zip(topologies) {
         check.vms(spec, zone, topology);
         check.names(topology);
+        check.physical_networks(spec, topology);
     }
     check.vm_names(topologies);
     check.socket_paths(spec, state_dir);

@@ -179,7 +179,8 @@ impl Plan {
         } else {
             uplink.addresses = vec![net];
         }
-        node.links = vec![uplink, self.link(index, 2, "eth2")];
+        let public = self.has_public().then(|| self.link(index, 2, "eth2"));
+        node.links = [uplink].into_iter().chain(public).collect();
         let software = &facts.software[&role];
         node.root = software.root().map(Path::to_owned);
         node.env = software.environment();

@@ -6,7 +6,7 @@ use ovsdb_client::value::{Datum, Row};
 use uuid::Uuid;
 
 use super::{NodePlan, Plan, Role};
-use crate::topology::{TableRow, push};
+use crate::topology::{PUBLIC_NETWORK, TableRow, push};
 
 /// The types of tunnels, as `Interface.type` names them.
 pub(crate) const TUNNELS: [&str; 2] = ["geneve", "vxlan"];
@@ -94,8 +94,10 @@ pub fn ovs_rows(plan: &Plan, node: &NodePlan, written: &Written) -> Vec<TableRow
         let uplinks: Vec<_> = uplinks.collect();
         bridges.push(bridge(&tap.name, &uplinks, row));
     }
-    let public = [Port::new("eth2", Row::new())];
-    bridges.push(bridge("br-ex", &public, Row::new()));
+    if plan.has_public() {
+        let public = [Port::new("eth2", Row::new())];
+        bridges.push(bridge("br-ex", &public, Row::new()));
+    }
     let vms = node.vms.iter().map(|vm| {
         let id = Datum::map([("iface-id", vm.iface_id.as_str())]);
         Port::new(&vm.outer_name, Row::new().set("external_ids", id))
@@ -136,11 +138,13 @@ pub(crate) fn external_ids(plan: &Plan, node: &NodePlan) -> BTreeMap<&'static st
             "ovn-bridge-datapath-type",
             plan.datapath.as_str().to_owned(),
         ),
-        ("ovn-bridge-mappings", "public:br-ex".to_owned()),
         ("ovn-is-interconn", "true".to_owned()),
     ]);
     if let Some(remote) = &node.remote {
         ids.insert("ovn-remote", remote.clone());
+    }
+    if plan.has_public() {
+        ids.insert("ovn-bridge-mappings", format!("{PUBLIC_NETWORK}:br-ex"));
     }
     if settings.monitor_all {
         ids.insert("ovn-monitor-all", "true".to_owned());

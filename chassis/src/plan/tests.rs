@@ -131,6 +131,20 @@ fn every_node_has_the_variables_that_are_asked_for() {
 }
 
 #[test]
+fn without_the_physical_network_nodes_have_one_link() {
+    let spec = ClusterSpec {
+        public: false,
+        workload: Workload::None,
+        ..ClusterSpec::default()
+    };
+    let plan = Plan::new(&spec, &facts()).unwrap();
+    assert_eq!(plan.bridges.len(), 1);
+    for node in &plan.nodes {
+        assert_eq!(node.links.len(), 1, "{}", node.name);
+    }
+}
+
+#[test]
 fn plans_are_deterministic_and_survive_json() {
     for datapath in [DatapathChoice::Netdev, DatapathChoice::System] {
         let plan = Plan::new(&spec(datapath), &facts()).unwrap();
@@ -320,6 +334,13 @@ fn what_contradicts_itself_is_refused() {
                 ..sound.clone()
             },
             "relay",
+        ),
+        (
+            ClusterSpec {
+                public: false,
+                ..sound.clone()
+            },
+            "port \"ln-public1\": the physical network public",
         ),
         (
             ClusterSpec {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{Dhcp, Nat, NatKind, Topology, VmSpec};
+use super::{Dhcp, Nat, NatKind, PUBLIC_NETWORK, Topology, VmSpec};
 use crate::name::MacAddr;
 
 /// The zones that the demo's addresses have room for: their number is a digit of MAC addresses.
@@ -131,7 +131,7 @@ impl Topology {
         );
 
         let public = t.switch(format!("public{n}"));
-        t.localnet(public, format!("ln-public{n}"), "public");
+        t.localnet(public, format!("ln-public{n}"), PUBLIC_NETWORK);
         let public4 = |host| IpAddr::from(digits.public4(host, 24).addr());
         let public6 = |host| IpAddr::from(digits.ip6(3, host, 64).addr());
         let way_out = t.connect(

@@ -185,6 +185,9 @@ struct UnderlayArgs {
     /// Interface of this machine that joins the underlay while the cluster runs; a virtual one goes with it
     #[arg(long, value_name = "INTERFACE")]
     uplink: Option<String>,
+    /// Leave out the physical network `public`: eth2 of each node and br-ex of gateways and chassis
+    #[arg(long)]
+    no_public: bool,
     /// How packets between chassis are encapsulated
     #[arg(long, value_enum, default_value_t = EncapsulationArg::Geneve)]
     encap: EncapsulationArg,
@@ -411,6 +414,7 @@ impl UnderlayArgs {
         lab.first_address = layer.option("first_address", &self.first_address);
         lab.mtu = layer.value("mtu", &self.mtu);
         lab.uplink = layer.option("uplink", &self.uplink);
+        lab.public = layer.no("no_public");
         lab.encap = layer.value("encap", &self.encap).map(|encap| match encap {
             EncapsulationArg::Geneve => Encapsulation::Geneve,
             EncapsulationArg::Vxlan => Encapsulation::Vxlan,

@@ -248,12 +248,12 @@ prop_compose! {
         datapath in choice(&[DatapathChoice::Auto, DatapathChoice::Netdev, DatapathChoice::System]),
         underlay in net(),
         first_address in option::of(address()),
-        (mtu, uplink) in (any::<u32>(), option::of(text())),
+        (mtu, uplink, public) in (any::<u32>(), option::of(text()), any::<bool>()),
         encapsulation in choice(&[Encapsulation::Geneve, Encapsulation::Vxlan, Encapsulation::Both]),
         (seed, monitor_all, remote_probe_interval, openflow_probe_interval) in any::<(bool, bool, u32, u32)>(),
     ) -> ClusterSpec {
         ClusterSpec {
-            runtime, images, software, env, engine_socket, engine_timeout, ready_timeout, datapath, underlay, first_address, mtu, uplink, encapsulation,
+            runtime, images, software, env, engine_socket, engine_timeout, ready_timeout, datapath, underlay, first_address, mtu, uplink, public, encapsulation,
             seed, monitor_all, remote_probe_interval, openflow_probe_interval, ..spec
         }
     }

@@ -6,7 +6,7 @@ use super::Check;
 use crate::plan::vm_outer_name;
 use crate::plan::zones::zone_of;
 use crate::spec::{ClusterSpec, Workload};
-use crate::topology::Topology;
+use crate::topology::{PUBLIC_NETWORK, Topology};
 
 /// Longest name of an interface: `IFNAMSIZ` without the final zero byte, netdevice(7).
 const LONGEST_INTERFACE_NAME: usize = 15;
@@ -73,6 +73,26 @@ impl Check {
                     "start with a letter or digit, go on with these and '-', '_', '.'; not lo",
                 );
             }
+        }
+    }
+
+    /// A port to a physical network that there is not would just stay without a binding.
+    pub(super) fn physical_networks(&mut self, spec: &ClusterSpec, topology: &Topology) {
+        if spec.public {
+            return;
+        }
+        for port in topology.localnets(PUBLIC_NETWORK) {
+            let hint = match spec.workload {
+                Workload::Demo => {
+                    "leave out --no-public (public = false), or ask for no fake VMs (--no-fake-vms)"
+                }
+                _ => "leave out --no-public (public = false), or the port",
+            };
+            self.problem(
+                format!("port {port:?}"),
+                format!("the physical network {PUBLIC_NETWORK} that it leads to is left out"),
+                hint,
+            );
         }
     }
 
