@@ -29,6 +29,7 @@ mod print;
 mod problem;
 mod resolve;
 mod schema;
+mod settings;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};

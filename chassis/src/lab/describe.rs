@@ -1,6 +1,7 @@
 //! From what was asked for to a topology file.
 
-use super::resolve::{LEASE_TIME, SERVER_MAC, localnet_name, mac_of, usual, vm_port};
+use super::resolve::{LEASE_TIME, SERVER_MAC, localnet_name, mac_of, vm_port};
+use super::settings::usual;
 use super::{
     Dhcp, GatewayChassis, Images, Lab, NamedChassis, Names, Nat, Port, Router, RouterPort,
     Software, SoftwarePaths, Switch, Vm,

@@ -3,6 +3,7 @@ use ovsdb_client::file::DatabaseFile;
 
 use super::ovs::Written;
 use super::*;
+use crate::name::MacAddr;
 use crate::spec::{DatapathChoice, NodeNames, Workload};
 use crate::topology::{Topology, VmSpec};
 
