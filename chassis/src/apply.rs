@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod links;
 pub(crate) mod model;
 pub(crate) mod nodes;
+mod pause;
 pub(crate) mod ready;
 pub(crate) mod tunnels;
 

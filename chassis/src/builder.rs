@@ -360,13 +360,14 @@ fn bring_up<'a>(
             Ok((others, began))
         };
         let (model, (others, began)) = futures::try_join!(model, others)?;
-        additions.model = model.map(Arc::new);
+        let model = model.map(Arc::new);
+        additions.model.clone_from(&model);
         clock.end(Phase::Links, began);
         let names: Vec<String> = others.keys().cloned().collect();
         cluster.nodes.extend(others);
         let handles: Vec<_> = names.iter().map(|name| &cluster.nodes[name]).collect();
         apply::files::write(cluster, &handles, &additions, &mut clock).await?;
-        apply::daemons::start(cluster, &handles, &mut clock).await?;
+        apply::daemons::start(cluster, &handles, model.as_deref(), &mut clock).await?;
         let leases = apply::ready::wait(cluster, &mut clock).await?;
 
         cluster.leases.clone_from(&leases);

@@ -3,7 +3,8 @@
 use futures::future::try_join_all;
 use tokio::sync::{Semaphore, SetOnce};
 
-use super::model::Model;
+use super::model::{Model, Watched};
+use super::pause::{self, Pause};
 use super::ready::Tally;
 use super::{links, ready, tunnels};
 use crate::clock::Clock;
@@ -22,10 +23,12 @@ const MODEL: &str = "rows of the first controller";
 pub(crate) async fn start(
     cluster: &Cluster,
     handles: &[&NodeHandle],
+    model: Option<&Model>,
     clock: &mut Clock,
 ) -> Result<(), Error> {
     let began = clock.begin(Phase::Daemons, handles.len());
     let plan = cluster.plan();
+    let pause = Pause::begin(cluster, model).await?;
     let tally = Tally::new(clock, Phase::Daemons, handles.len());
     // Set once the databases of OVN are served.
     let served = SetOnce::new();
@@ -43,14 +46,20 @@ pub(crate) async fn start(
         let permit = databases.acquire().await.ok();
         servers(handle).await?;
         drop(permit);
-        let _permit = switches.acquire().await.ok();
+        let permit = switches.acquire().await.ok();
         switch(plan, handle).await?;
         served.wait().await;
         controller(handle).await?;
+        drop(permit);
+        let paused = match &pause {
+            Some(pause) => pause.pause(handle).await,
+            None => false,
+        };
         tally.one_more();
-        Ok::<_, Error>(())
+        Ok::<_, Error>(paused.then_some(*handle))
     });
-    futures::try_join!(centrals, try_join_all(chassis))?;
+    let ((), paused) = futures::try_join!(centrals, try_join_all(chassis))?;
+    pause::resume(paused.into_iter().flatten().collect()).await?;
     clock.end(Phase::Daemons, began);
     Ok(())
 }
@@ -60,14 +69,22 @@ pub(crate) async fn go_ahead(
     cluster: &Cluster,
     handles: &[&NodeHandle],
 ) -> Result<Option<Model>, Error> {
-    start(cluster, handles, &mut Clock::deaf()).await?;
     let mut chassis = handles
         .iter()
         .filter(|handle| handle.plan.role.is_chassis());
     let Some(first) = chassis.next() else {
         return Ok(None);
     };
-    let model = Model::first(cluster, first);
+    let clock = Clock::deaf();
+    let tally = Tally::new(&clock, Phase::Daemons, handles.len());
+    let switched = async {
+        servers(first).await?;
+        switch(cluster.plan(), first).await
+    };
+    futures::try_join!(centrals(handles, &tally), switched)?;
+    let watched = Watched::begin(cluster, first).await?;
+    controller(first).await?;
+    let model = Model::first(cluster, first, watched);
     let model = first.span(SpanKind::Wait, MODEL, model).await?;
     model.announce(cluster).await?;
     ready::rewind(cluster, first.plan.zone).await?;

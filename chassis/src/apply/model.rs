@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use ovsdb_client::value::{Atom, Datum, Row};
-use ovsdb_client::{Condition, MonitorTable, Transaction};
+use ovsdb_client::{Condition, Event, Monitor, MonitorTable, Subscription, Transaction};
 use tokio::time::Instant;
 
 use super::ready;
 use crate::cluster::Cluster;
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::node::NodeHandle;
 use crate::plan::ovs::{Port, TUNNELS, Written};
 use crate::plan::{NodePlan, Plan, Role};
@@ -28,8 +28,10 @@ const OPTIONS: &str = "ovn-cms-options";
 pub(crate) struct Model {
     /// Its chassis.
     chassis: NodePlan,
-    /// `Chassis.other_config`.
+    /// `Chassis.other_config` as a controller writes it at its start. A row that had more than that would be written twice.
     other_config: BTreeMap<Atom, Atom>,
+    /// What it is in the end.
+    complete: BTreeMap<Atom, Atom>,
     /// Another chassis of its zone, if there is one; the only one to which there are tunnels in `written`.
     peer: Option<NodePlan>,
     written: Written,
@@ -37,7 +39,11 @@ pub(crate) struct Model {
 
 impl Model {
     /// Waits until the first controller of a cluster has written all that it writes at its start.
-    pub(crate) async fn first(cluster: &Cluster, handle: &NodeHandle) -> Result<Self, Error> {
+    pub(crate) async fn first(
+        cluster: &Cluster,
+        handle: &NodeHandle,
+        watched: Watched,
+    ) -> Result<Self, Error> {
         let deadline = Instant::now() + cluster.plan().ready_timeout;
         let peer = peers(cluster, &handle.plan).next();
         if let Some(peer) = peer {
@@ -45,7 +51,12 @@ impl Model {
         }
         // Some of it depends on its tunnels. It is done with that when it acknowledges what came after them.
         ready::wait_for_first_acknowledgement(cluster, handle, deadline).await?;
-        Self::of(cluster, handle, peer).await
+        let first = watched.first_written(handle, deadline).await?;
+        let known = Self::of(cluster, handle, peer).await?;
+        Ok(Self {
+            other_config: first,
+            ..known
+        })
     }
 
     /// What a controller has written that has been running for a while and is like those of new nodes.
@@ -85,6 +96,7 @@ impl Model {
         let (other_config, written) = futures::try_join!(other_config, written)?;
         Ok(Self {
             chassis: handle.plan.clone(),
+            complete: other_config.clone(),
             other_config,
             peer: peer.cloned(),
             written,
@@ -117,7 +129,16 @@ impl Model {
         same_software(&self.chassis, chassis)
     }
 
-    /// `Chassis.other_config` of a chassis.
+    /// What a controller adds to `Chassis.other_config` some time after its start.
+    pub(crate) fn added(&self) -> BTreeMap<Atom, Atom> {
+        let complete = self.complete.iter();
+        let added = complete.filter(|(key, value)| self.other_config.get(key) != Some(value));
+        added
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    /// `Chassis.other_config` of a chassis, for it to begin with.
     pub(crate) fn other_config(&self, role: Role) -> Datum {
         let mut pairs = self.other_config.clone();
         let options = match role {
@@ -181,20 +202,77 @@ fn peers<'a>(cluster: &'a Cluster, of: &'a NodePlan) -> impl Iterator<Item = &'a
     peers.filter(move |peer| peer.zone == zone)
 }
 
+/// A row of the southbound database that is watched before its controller starts.
+pub(crate) struct Watched {
+    changes: Subscription,
+    /// Keeps the subscription going.
+    _monitor: Monitor,
+}
+
+impl Watched {
+    /// Begins to watch the row of a chassis.
+    pub(crate) async fn begin(cluster: &Cluster, handle: &NodeHandle) -> Result<Self, Error> {
+        let monitor = row_of(cluster, handle).await?;
+        let (_, changes) = monitor.subscribe();
+        Ok(Self {
+            changes,
+            _monitor: monitor,
+        })
+    }
+
+    /// What its controller wrote into `other_config` first, which it has by now.
+    async fn first_written(
+        mut self,
+        handle: &NodeHandle,
+        deadline: Instant,
+    ) -> Result<BTreeMap<Atom, Atom>, Error> {
+        let failed = |e: Cause| {
+            Error::in_node(
+                &handle.plan.name,
+                "seeing its row of the southbound database",
+                e,
+            )
+        };
+        let first = async {
+            loop {
+                let written = match self.changes.next().await? {
+                    Event::Changes(changes) => {
+                        let rows = changes.rows.iter().filter_map(|change| change.new.as_ref());
+                        rows.map(|row| pairs(row, "other_config")).next()
+                    }
+                    Event::Resync(rows) => rows
+                        .rows("Chassis")
+                        .map(|(_, row)| pairs(row, "other_config"))
+                        .next(),
+                };
+                if let Some(written) = written.filter(|written| !written.is_empty()) {
+                    return Ok::<_, Cause>(written);
+                }
+            }
+        };
+        let first = tokio::time::timeout_at(deadline, first).await;
+        first.map_err(|e| failed(e.into()))?.map_err(failed)
+    }
+}
+
+/// `Chassis.other_config` by now.
 async fn other_config(
     cluster: &Cluster,
     handle: &NodeHandle,
 ) -> Result<BTreeMap<Atom, Atom>, Error> {
-    let name = handle.plan.name.as_str();
-    let tables = [MonitorTable::new("Chassis")
-        .columns(["other_config"])
-        .condition(Condition::eq("name", name))];
-    let monitor = cluster.monitor_southbound(handle.plan.zone, &tables);
-    let rows = monitor.await?.snapshot();
+    let rows = row_of(cluster, handle).await?.snapshot();
     let mut rows = rows.rows("Chassis");
     Ok(rows
         .next()
         .map_or_else(BTreeMap::new, |(_, row)| pairs(row, "other_config")))
+}
+
+/// The row of a chassis in the southbound database.
+async fn row_of(cluster: &Cluster, handle: &NodeHandle) -> Result<Monitor, Error> {
+    let tables = [MonitorTable::new("Chassis")
+        .columns(["other_config"])
+        .condition(Condition::eq("name", handle.plan.name.as_str()))];
+    cluster.monitor_southbound(handle.plan.zone, &tables).await
 }
 
 /// What a controller has written into the database of its switch; of its tunnels those to one peer.
@@ -208,6 +286,8 @@ async fn written(
         MonitorTable::new("Datapath")
             .columns(["datapath_version", "external_ids"])
             .optional(),
+        MonitorTable::new("Bridge").columns(["name", "flow_tables"]),
+        MonitorTable::new("Flow_Table").columns(["prefixes"]),
         MonitorTable::new("QoS").columns(["type", "other_config", "external_ids"]),
         MonitorTable::new("Port").columns([
             "name",
@@ -229,6 +309,17 @@ async fn written(
                 written.datapaths.insert(kind.to_owned(), Row::clone(row));
             }
         }
+    }
+    let mut bridges = rows.rows("Bridge");
+    let bridge = bridges.find(|(_, bridge)| bridge.str("name") == Some("br-int"));
+    let tables = bridge.and_then(|(_, bridge)| bridge.get("flow_tables"));
+    for (uuid, table) in rows.rows("Flow_Table") {
+        let numbered = tables.into_iter().flat_map(Datum::map_iter);
+        let of = numbered.filter(|(_, of)| of.as_uuid() == Some(uuid));
+        let numbers = of.filter_map(|(number, _)| number.as_i64());
+        written
+            .flow_tables
+            .push((Row::clone(table), numbers.collect()));
     }
     for (uuid, qos) in rows.rows("QoS") {
         let ports = rows
@@ -256,7 +347,7 @@ async fn written(
 }
 
 /// The pairs of a column that is a map.
-fn pairs(row: &Row, column: &str) -> BTreeMap<Atom, Atom> {
+pub(super) fn pairs(row: &Row, column: &str) -> BTreeMap<Atom, Atom> {
     let pairs = row.get(column).into_iter().flat_map(Datum::map_iter);
     pairs
         .map(|(key, value)| (key.clone(), value.clone()))

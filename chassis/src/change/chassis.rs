@@ -104,7 +104,7 @@ impl Cluster {
                 model: model.map(Arc::new),
             };
             apply::files::write(self, &handles, &additions, &mut clock).await?;
-            apply::daemons::start(self, &handles, &mut clock).await?;
+            apply::daemons::start(self, &handles, None, &mut clock).await?;
             for other in self.nodes.values() {
                 let new = self.plan.peers(&other.plan);
                 let new = new.filter(|peer| own.iter().any(|own| own.name == peer.name));

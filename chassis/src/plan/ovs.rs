@@ -21,6 +21,8 @@ pub struct Written {
     pub datapaths: BTreeMap<String, Row>,
     /// Columns of `QoS`, and the names of the ports that have it.
     pub qos: Vec<(Row, Vec<String>)>,
+    /// Columns of `Flow_Table`, and the numbers of the tables of `br-int` that have them.
+    pub flow_tables: Vec<(Row, Vec<i64>)>,
     /// Tunnels, which are ports of `br-int`.
     pub tunnels: Vec<Port>,
 }
@@ -60,6 +62,11 @@ pub fn ovs_rows(plan: &Plan, node: &NodePlan, written: &Written) -> Vec<TableRow
     for (qos, ports) in &written.qos {
         let qos = insert("QoS", qos.clone());
         qos_of.extend(ports.iter().map(|port| (port.as_str(), qos)));
+    }
+    let mut flow_tables = Vec::new();
+    for (row, numbers) in &written.flow_tables {
+        let table = insert("Flow_Table", row.clone());
+        flow_tables.extend(numbers.iter().map(|number| (*number, table)));
     }
     let datapaths = written.datapaths.iter();
     let datapaths = datapaths.map(|(kind, row)| (kind.as_str(), insert("Datapath", row.clone())));
@@ -104,6 +111,7 @@ pub fn ovs_rows(plan: &Plan, node: &NodePlan, written: &Written) -> Vec<TableRow
     });
     let ports: Vec<_> = vms.chain(written.tunnels.iter().cloned()).collect();
     let row = Row::new()
+        .set("flow_tables", Datum::map(flow_tables))
         .set("fail_mode", "secure")
         .set("other_config", Datum::map([("disable-in-band", "true")]));
     bridges.push(bridge("br-int", &ports, row));

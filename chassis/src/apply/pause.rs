@@ -1,0 +1,99 @@
+//! Controllers that are paused until all others have started.
+//!
+//! From OVN 24.09 on a controller finds out after its start what its switch supports, and adds that to its row in the
+//! southbound database. All others hear of it, and whatever they hear lets them go through all chassis: among N chassis
+//! that is N times N times N. So each is paused once its row is complete. When all are, they go on, and hear of all rows at
+//! once.
+
+use std::collections::BTreeMap;
+
+use ovsdb_client::value::Atom;
+use ovsdb_client::{Monitor, MonitorTable, Snapshot};
+use tokio::time::Instant;
+
+use super::for_all;
+use super::model::{Model, pairs};
+use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::node::NodeHandle;
+use crate::trace::SpanKind;
+
+/// What controllers add to their rows, and where these are seen.
+pub(super) struct Pause<'a> {
+    model: &'a Model,
+    added: BTreeMap<Atom, Atom>,
+    /// The rows of each zone.
+    zones: BTreeMap<u32, Monitor>,
+    deadline: Instant,
+}
+
+impl<'a> Pause<'a> {
+    /// Begins to watch the rows. Where controllers write theirs once, nobody need be paused.
+    pub(super) async fn begin(
+        cluster: &Cluster,
+        model: Option<&'a Model>,
+    ) -> Result<Option<Self>, Error> {
+        let added = model.map(|model| (model, model.added()));
+        let Some((model, added)) = added.filter(|(_, added)| !added.is_empty()) else {
+            return Ok(None);
+        };
+        let mut zones = BTreeMap::new();
+        for zone in &cluster.plan().zones {
+            let rows = [MonitorTable::new("Chassis").columns(["name", "other_config"])];
+            let rows = cluster.monitor_southbound(zone.number, &rows).await?;
+            zones.insert(zone.number, rows);
+        }
+        Ok(Some(Self {
+            model,
+            added,
+            zones,
+            deadline: Instant::now() + cluster.plan().ready_timeout,
+        }))
+    }
+
+    /// Pauses a controller once its row is complete, and returns whether it did. One that does not get so far goes on; whoever
+    /// waits for it will tell.
+    pub(super) async fn pause(&self, handle: &NodeHandle) -> bool {
+        let Some(rows) = self.zones.get(&handle.plan.zone) else {
+            return false;
+        };
+        if !self.model.suits(&handle.plan) {
+            return false;
+        }
+        let name = handle.plan.name.as_str();
+        let complete = |rows: &Snapshot| {
+            let mut rows = rows.find("Chassis", &["name"], &[name.into()]);
+            let complete = rows.any(|(_, row)| {
+                let config = pairs(row, "other_config");
+                let mut added = self.added.iter();
+                added.all(|(key, value)| config.get(key) == Some(value))
+            });
+            complete.then_some(())
+        };
+        let paused = async {
+            let complete = rows.wait_until(self.deadline, complete).await;
+            complete.map_err(|e| Error::in_node(name, "waiting for its row to be complete", e))?;
+            command(handle, "debug/pause").await
+        };
+        let paused = handle.span(SpanKind::Wait, "complete row", paused).await;
+        paused.is_ok()
+    }
+}
+
+/// Lets paused controllers go on.
+pub(super) async fn resume(paused: Vec<&NodeHandle>) -> Result<(), Error> {
+    let resume = |handle| command(handle, "debug/resume");
+    for_all(paused.into_iter(), resume).await
+}
+
+async fn command(handle: &NodeHandle, command: &str) -> Result<(), Error> {
+    let mut controller = handle.unixctl("ovn-controller").await?;
+    let answer = controller.call(command, &[]).await;
+    answer.map(drop).map_err(|e| {
+        Error::in_node(
+            &handle.plan.name,
+            format!("telling its controller {command}"),
+            e,
+        )
+    })
+}
