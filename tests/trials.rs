@@ -3,8 +3,8 @@
 use ofm_tests::{EngineKind, Place, Runtime};
 
 use crate::{
-    certificates, changes, crash, engines, failover, guard, images, kernel, lab, matrix, node,
-    profile, refusals, rows, seeding, seeds, shim, suite, traffic, underlays, versions,
+    certificates, changes, crash, engines, failover, guard, images, kernel, lab, node, profile,
+    refusals, rows, seeding, seeds, shim, suite, traffic, underlays, versions,
 };
 
 const DOCKER: Runtime = Runtime::Engine(EngineKind::Docker);
@@ -77,6 +77,12 @@ pub(crate) const CLUSTERS: &[(&str, &[Runtime], &[&str], Test)] = &[
         &[Runtime::Native],
         &["ovs-ofctl"],
         seeding::same_cluster,
+    ),
+    (
+        "a_seeded_start_of_another_release_ends_with_the_same_cluster",
+        &[Runtime::Native],
+        &["mmdebstrap"],
+        seeding::same_cluster_of_another_release,
     ),
     (
         "daemons_are_started_again",

@@ -4,6 +4,9 @@
 //! southbound database. All others hear of it, and whatever they hear lets them go through all chassis: among N chassis
 //! that is N times N times N. So each is paused once its row is complete. When all are, they go on, and hear of all rows at
 //! once.
+//!
+//! Where there are very many, also older ones are paused once they have registered: an idle controller wakes every few seconds
+//! and goes through all chassis.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +21,9 @@ use crate::error::Error;
 use crate::node::NodeHandle;
 use crate::trace::SpanKind;
 
+/// From how many chassis on idle controllers cost more than it costs to pause them.
+const IDLE_IS_DEAR: usize = 300;
+
 /// What controllers add to their rows, and where these are seen.
 pub(super) struct Pause<'a> {
     model: &'a Model,
@@ -28,18 +34,26 @@ pub(super) struct Pause<'a> {
 }
 
 impl<'a> Pause<'a> {
-    /// Begins to watch the rows. Where controllers write theirs once, nobody need be paused.
+    /// Begins to watch the rows, unless nobody need be paused.
     pub(super) async fn begin(
         cluster: &Cluster,
         model: Option<&'a Model>,
     ) -> Result<Option<Self>, Error> {
-        let added = model.map(|model| (model, model.added()));
-        let Some((model, added)) = added.filter(|(_, added)| !added.is_empty()) else {
+        let Some(model) = model else {
             return Ok(None);
         };
+        let added = model.added();
+        let nodes = cluster.plan().nodes.iter();
+        let chassis = nodes.filter(|node| node.role.is_chassis());
+        if added.is_empty() && chassis.count() < IDLE_IS_DEAR {
+            return Ok(None);
+        }
         let mut zones = BTreeMap::new();
         for zone in &cluster.plan().zones {
-            let rows = [MonitorTable::new("Chassis").columns(["name", "other_config"])];
+            let rows = [
+                MonitorTable::new("Chassis").columns(["name", "other_config"]),
+                MonitorTable::new("Chassis_Private").columns(["name"]),
+            ];
             let rows = cluster.monitor_southbound(zone.number, &rows).await?;
             zones.insert(zone.number, rows);
         }
@@ -51,7 +65,7 @@ impl<'a> Pause<'a> {
         }))
     }
 
-    /// Pauses a controller once its row is complete, and returns whether it did. One that does not get so far goes on; whoever
+    /// Pauses a controller once it has registered and its row is complete, and returns whether it did. One that does not get so far goes on; whoever
     /// waits for it will tell.
     pub(super) async fn pause(&self, handle: &NodeHandle) -> bool {
         let Some(rows) = self.zones.get(&handle.plan.zone) else {
@@ -62,13 +76,15 @@ impl<'a> Pause<'a> {
         }
         let name = handle.plan.name.as_str();
         let complete = |rows: &Snapshot| {
-            let mut rows = rows.find("Chassis", &["name"], &[name.into()]);
+            let name = [name.into()];
+            let registered = rows.find("Chassis_Private", &["name"], &name).next();
+            let mut rows = rows.find("Chassis", &["name"], &name);
             let complete = rows.any(|(_, row)| {
                 let config = pairs(row, "other_config");
                 let mut added = self.added.iter();
                 added.all(|(key, value)| config.get(key) == Some(value))
             });
-            complete.then_some(())
+            (complete && registered.is_some()).then_some(())
         };
         let paused = async {
             let complete = rows.wait_until(self.deadline, complete).await;
