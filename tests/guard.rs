@@ -249,12 +249,8 @@ async fn of_daemons(place: &Place) -> anyhow::Result<Counts> {
     let plan = cluster.plan();
     let central = cluster.node(plan.central().name.as_str())?;
     let southbound = transactions(&central, "etc/ovn/ovnsb_db.db")?;
-    let by_controllers = southbound.iter().filter(|record| {
-        let whose = record["_comment"].as_str().unwrap_or_default();
-        whose.starts_with("ovn-controller") && record.get("Chassis").is_some()
-    });
     let mut counts = Counts::new();
-    counts.insert(CHASSIS_ROWS, u32::try_from(by_controllers.count())?);
+    counts.insert(CHASSIS_ROWS, u32::try_from(by_controllers(&southbound))?);
     counts.insert(PER_CHASSIS_SOUTHBOUND, u32::try_from(southbound.len())?);
 
     let mut most = |name, number: u32| {
@@ -277,8 +273,17 @@ async fn of_daemons(place: &Place) -> anyhow::Result<Counts> {
     Ok(counts)
 }
 
+/// How many transactions of a southbound database are controllers' that write Chassis rows.
+pub(crate) fn by_controllers(southbound: &[Value]) -> usize {
+    let by_controllers = southbound.iter().filter(|record| {
+        let whose = record["_comment"].as_str().unwrap_or_default();
+        whose.starts_with("ovn-controller") && record.get("Chassis").is_some()
+    });
+    by_controllers.count()
+}
+
 /// The transactions that a database file of a node has, each as JSON (ovsdb(5)), without the schema before them.
-fn transactions(node: &NodeHandle, file: &str) -> anyhow::Result<Vec<Value>> {
+pub(crate) fn transactions(node: &NodeHandle, file: &str) -> anyhow::Result<Vec<Value>> {
     let path = format!("/proc/{}/root/{file}", node.node().process().pid());
     let log = std::fs::read(path)?;
     let log = String::from_utf8_lossy(&log);

@@ -10,6 +10,7 @@ use ovsdb_client::value::{Datum, Row};
 use ovsdb_client::{Client, MonitorTable};
 
 use crate::block_on;
+use crate::guard::{by_controllers, transactions};
 use crate::rows::{Columns, written};
 use crate::versions::PACKAGES;
 
@@ -128,6 +129,13 @@ async fn cluster(place: &Place, root: Option<&Path>, seed: bool) -> anyhow::Resu
         "nb",
         database(&cluster.nb().await?, "OVN_Northbound").await?,
     );
+    if seed {
+        // One that goes ahead may write several times, and a later release once for each: twice it must not be.
+        let central = cluster.node(cluster.plan().central().name.as_str())?;
+        let writes = by_controllers(&transactions(&central, "etc/ovn/ovnsb_db.db")?);
+        let most = CHASSIS as usize * 3 / 2 + 2;
+        assert!(writes <= most, "controllers wrote {writes} Chassis rows");
+    }
     let southbound = cluster.sb().await?;
     add("sb", database(&southbound, "OVN_Southbound").await?);
     let datapaths = datapaths(&southbound).await?;
