@@ -316,10 +316,11 @@ async fn written(
     for (uuid, table) in rows.rows("Flow_Table") {
         let numbered = tables.into_iter().flat_map(Datum::map_iter);
         let of = numbered.filter(|(_, of)| of.as_uuid() == Some(uuid));
-        let numbers = of.filter_map(|(number, _)| number.as_i64());
-        written
-            .flow_tables
-            .push((Row::clone(table), numbers.collect()));
+        let numbers: Vec<_> = of.filter_map(|(number, _)| number.as_i64()).collect();
+        // Other bridges have none; whoever gave them one has to do so again.
+        if !numbers.is_empty() {
+            written.flow_tables.push((Row::clone(table), numbers));
+        }
     }
     for (uuid, qos) in rows.rows("QoS") {
         let ports = rows

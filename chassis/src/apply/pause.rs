@@ -65,8 +65,8 @@ impl<'a> Pause<'a> {
         }))
     }
 
-    /// Pauses a controller once it has registered and its row is complete, and returns whether it did. One that does not get so far goes on; whoever
-    /// waits for it will tell.
+    /// Pauses a controller once it has registered and its row is complete, and returns whether it did. One that does not get so
+    /// far goes on; whoever waits for it will tell.
     pub(super) async fn pause(&self, handle: &NodeHandle) -> bool {
         let Some(rows) = self.zones.get(&handle.plan.zone) else {
             return false;

@@ -178,6 +178,11 @@ mod tests {
             return;
         };
         let schema = Schema::parse(&text).unwrap();
+        let prefixes = Row::new().set("prefixes", Datum::set(["ip_src", "ip_dst"]));
+        let written = Written {
+            flow_tables: vec![(prefixes, vec![0, 1, 254])],
+            ..Written::default()
+        };
         for datapath in [DatapathChoice::Netdev, DatapathChoice::System] {
             let spec = ClusterSpec {
                 datapath,
@@ -186,7 +191,7 @@ mod tests {
             let plan = Plan::new(&spec, &facts()).unwrap();
             for node in plan.nodes.iter().filter(|node| node.role.is_chassis()) {
                 let mut file = DatabaseFile::new(&schema);
-                for (table, uuid, row) in ovs_rows(&plan, node, &Written::default()) {
+                for (table, uuid, row) in ovs_rows(&plan, node, &written) {
                     file.insert_as(table, uuid, row);
                 }
                 file.to_bytes().unwrap();
