@@ -201,6 +201,14 @@ pub(crate) fn monitor_all(place: &Place) -> anyhow::Result<()> {
 /// Without the physical network VMs are joined all the same, and a chassis that comes later has nothing of it either.
 pub(crate) fn no_public(place: &Place) -> anyhow::Result<()> {
     block_on(async {
+        let mut outside = topology()?;
+        let switch = outside.switch("outside");
+        outside.localnet(switch, "ln-outside", "public");
+        let refused = place.builder().public(false).topology(outside).start();
+        match refused.await {
+            Ok(_) => bail!("a port leads to the network that is left out"),
+            Err(error) => assert!(error.to_string().contains("ln-outside"), "{error}"),
+        }
         let builder = place.builder().public(false).gateways(0);
         let mut cluster = builder.topology(topology()?).start().await?;
         cluster
@@ -228,14 +236,6 @@ pub(crate) fn no_public(place: &Place) -> anyhow::Result<()> {
         }
         for address in ["10.0.0.12", "10.0.0.1", "10.0.1.13"] {
             cluster.vm("vm1")?.ping(address.parse()?).await?;
-        }
-        let mut outside = topology()?;
-        let switch = outside.switch("outside");
-        outside.localnet(switch, "ln-outside", "public");
-        let refused = place.builder().public(false).topology(outside).start();
-        match refused.await {
-            Ok(_) => bail!("a port leads to the network that is left out"),
-            Err(error) => assert!(error.to_string().contains("ln-outside"), "{error}"),
         }
         cluster.stop().await?;
         anyhow::Ok(())
