@@ -9,6 +9,7 @@ pub(crate) mod nodes;
 mod pause;
 pub(crate) mod ready;
 pub(crate) mod tunnels;
+mod watched;
 
 use std::future::Future;
 

@@ -3,9 +3,10 @@
 use futures::future::try_join_all;
 use tokio::sync::{Semaphore, SetOnce};
 
-use super::model::{Model, Watched};
+use super::model::Model;
 use super::pause::{self, Pause};
 use super::ready::Tally;
+use super::watched::Watched;
 use super::{links, ready, tunnels};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -84,7 +85,10 @@ pub(crate) async fn go_ahead(
     futures::try_join!(centrals(handles, &tally), switched)?;
     let watched = Watched::begin(cluster, first).await?;
     controller(first).await?;
-    let model = Model::first(cluster, first, watched);
+    let model = async {
+        let model = Model::first(cluster, first).await?;
+        Ok::<_, Error>(model.beginning_with(watched.first_written(first).await?))
+    };
     let model = first.span(SpanKind::Wait, MODEL, model).await?;
     model.announce(cluster).await?;
     ready::rewind(cluster, first.plan.zone).await?;

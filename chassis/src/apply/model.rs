@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 use ovsdb_client::value::{Atom, Datum, Row};
-use ovsdb_client::{Condition, Event, Monitor, MonitorTable, Subscription, Transaction};
+use ovsdb_client::{Condition, Monitor, MonitorTable, Transaction};
 use tokio::time::Instant;
 
 use super::ready;
 use crate::cluster::Cluster;
-use crate::error::{Cause, Error};
+use crate::error::Error;
 use crate::node::NodeHandle;
 use crate::plan::ovs::{Port, TUNNELS, Written};
 use crate::plan::{NodePlan, Plan, Role};
@@ -39,11 +39,7 @@ pub(crate) struct Model {
 
 impl Model {
     /// Waits until the first controller of a cluster has written all that it writes at its start.
-    pub(crate) async fn first(
-        cluster: &Cluster,
-        handle: &NodeHandle,
-        watched: Watched,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn first(cluster: &Cluster, handle: &NodeHandle) -> Result<Self, Error> {
         let deadline = Instant::now() + cluster.plan().ready_timeout;
         let peer = peers(cluster, &handle.plan).next();
         if let Some(peer) = peer {
@@ -51,12 +47,15 @@ impl Model {
         }
         // Some of it depends on its tunnels. It is done with that when it acknowledges what came after them.
         ready::wait_for_first_acknowledgement(cluster, handle, deadline).await?;
-        let first = watched.first_written(handle, deadline).await?;
-        let known = Self::of(cluster, handle, peer).await?;
-        Ok(Self {
-            other_config: first,
-            ..known
-        })
+        Self::of(cluster, handle, peer).await
+    }
+
+    /// The same, but with what its controller wrote first into `Chassis.other_config`.
+    pub(crate) fn beginning_with(self, other_config: BTreeMap<Atom, Atom>) -> Self {
+        Self {
+            other_config,
+            ..self
+        }
     }
 
     /// What a controller has written that has been running for a while and is like those of new nodes.
@@ -202,59 +201,6 @@ fn peers<'a>(cluster: &'a Cluster, of: &'a NodePlan) -> impl Iterator<Item = &'a
     peers.filter(move |peer| peer.zone == zone)
 }
 
-/// A row of the southbound database that is watched before its controller starts.
-pub(crate) struct Watched {
-    changes: Subscription,
-    /// Keeps the subscription going.
-    _monitor: Monitor,
-}
-
-impl Watched {
-    /// Begins to watch the row of a chassis.
-    pub(crate) async fn begin(cluster: &Cluster, handle: &NodeHandle) -> Result<Self, Error> {
-        let monitor = row_of(cluster, handle).await?;
-        let (_, changes) = monitor.subscribe();
-        Ok(Self {
-            changes,
-            _monitor: monitor,
-        })
-    }
-
-    /// What its controller wrote into `other_config` first, which it has by now.
-    async fn first_written(
-        mut self,
-        handle: &NodeHandle,
-        deadline: Instant,
-    ) -> Result<BTreeMap<Atom, Atom>, Error> {
-        let failed = |e: Cause| {
-            Error::in_node(
-                &handle.plan.name,
-                "seeing its row of the southbound database",
-                e,
-            )
-        };
-        let first = async {
-            loop {
-                let written = match self.changes.next().await? {
-                    Event::Changes(changes) => {
-                        let rows = changes.rows.iter().filter_map(|change| change.new.as_ref());
-                        rows.map(|row| pairs(row, "other_config")).next()
-                    }
-                    Event::Resync(rows) => rows
-                        .rows("Chassis")
-                        .map(|(_, row)| pairs(row, "other_config"))
-                        .next(),
-                };
-                if let Some(written) = written.filter(|written| !written.is_empty()) {
-                    return Ok::<_, Cause>(written);
-                }
-            }
-        };
-        let first = tokio::time::timeout_at(deadline, first).await;
-        first.map_err(|e| failed(e.into()))?.map_err(failed)
-    }
-}
-
 /// `Chassis.other_config` by now.
 async fn other_config(
     cluster: &Cluster,
@@ -268,7 +214,7 @@ async fn other_config(
 }
 
 /// The row of a chassis in the southbound database.
-async fn row_of(cluster: &Cluster, handle: &NodeHandle) -> Result<Monitor, Error> {
+pub(super) async fn row_of(cluster: &Cluster, handle: &NodeHandle) -> Result<Monitor, Error> {
     let tables = [MonitorTable::new("Chassis")
         .columns(["other_config"])
         .condition(Condition::eq("name", handle.plan.name.as_str()))];
