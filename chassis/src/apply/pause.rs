@@ -2,8 +2,8 @@
 //!
 //! From OVN 24.09 on a controller finds out after its start what its switch supports, and adds that to its row in the
 //! southbound database. All others hear of it, and whatever they hear lets them go through all chassis: among N chassis
-//! that is N times N times N. So each is paused once its row is complete. When all are, they go on, and hear of all rows at
-//! once.
+//! that is N times N times N. So each is paused once its row is complete, by its command `debug/pause`, which lets it sleep
+//! until `debug/resume`. When all are, they go on, and hear of all rows at once.
 //!
 //! Where there are very many, also older ones are paused once they have registered: an idle controller wakes every few seconds
 //! and goes through all chassis.
