@@ -53,7 +53,7 @@ pub(crate) async fn start(
         controller(handle).await?;
         drop(permit);
         let paused = match &pause {
-            Some(pause) => pause.pause(handle).await,
+            Some(pause) => pause.pause(handle).await?,
             None => false,
         };
         tally.one_more();

@@ -15,7 +15,7 @@ use ovsdb_client::{Monitor, MonitorTable, Snapshot};
 use tokio::time::Instant;
 
 use super::for_all;
-use super::model::{Model, pairs};
+use super::model::Model;
 use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::node::NodeHandle;
@@ -67,12 +67,15 @@ impl<'a> Pause<'a> {
 
     /// Pauses a controller once it has registered and its row is complete, and returns whether it did. One that does not get so
     /// far goes on; whoever waits for it will tell.
-    pub(super) async fn pause(&self, handle: &NodeHandle) -> bool {
+    ///
+    /// # Errors
+    /// When it does not answer. It may be paused then.
+    pub(super) async fn pause(&self, handle: &NodeHandle) -> Result<bool, Error> {
         let Some(rows) = self.zones.get(&handle.plan.zone) else {
-            return false;
+            return Ok(false);
         };
         if !self.model.suits(&handle.plan) {
-            return false;
+            return Ok(false);
         }
         let name = handle.plan.name.as_str();
         let complete = |rows: &Snapshot| {
@@ -80,19 +83,21 @@ impl<'a> Pause<'a> {
             let registered = rows.find("Chassis_Private", &["name"], &name).next();
             let mut rows = rows.find("Chassis", &["name"], &name);
             let complete = rows.any(|(_, row)| {
-                let config = pairs(row, "other_config");
                 let mut added = self.added.iter();
-                added.all(|(key, value)| config.get(key) == Some(value))
+                added.all(|(key, value)| {
+                    let key = key.as_str().unwrap_or_default();
+                    row.map_get("other_config", key) == value.as_str()
+                })
             });
             (complete && registered.is_some()).then_some(())
         };
-        let paused = async {
-            let complete = rows.wait_until(self.deadline, complete).await;
-            complete.map_err(|e| Error::in_node(name, "waiting for its row to be complete", e))?;
-            command(handle, "debug/pause").await
-        };
-        let paused = handle.span(SpanKind::Wait, "complete row", paused).await;
-        paused.is_ok()
+        let complete = rows.wait_until(self.deadline, complete);
+        let complete = handle.span(SpanKind::Wait, "complete row", complete);
+        if complete.await.is_err() {
+            return Ok(false);
+        }
+        command(handle, "debug/pause").await?;
+        Ok(true)
     }
 }
 
